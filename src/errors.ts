@@ -1,0 +1,105 @@
+/**
+ * Every way docktor can fail, as a stable code.
+ *
+ * The value tells whether the same call may succeed later without anyone changing
+ * anything (`retriable`); an error may override it where the cause says more.
+ */
+const RETRIABLE = {
+  /** An option, flag or environment variable has a value that cannot work. */
+  INVALID_OPTION: false,
+  /** No server answered at the given address. */
+  CONNECTION_FAILED: true,
+  /** The connection was closed, by us or for good by the server. */
+  CONNECTION_CLOSED: false,
+  /** The server refused the credentials or the permission. */
+  NOT_AUTHORIZED: false,
+  /** The server, or the account, has no JetStream. */
+  JETSTREAM_DISABLED: false,
+  /** The server is too old for what was asked, and would ignore it silently. */
+  SERVER_UNSUPPORTED: false,
+  /** The server did not answer in time; the request may or may not have been carried out. */
+  TIMEOUT: true,
+  /** The stream does not exist. */
+  STREAM_NOT_FOUND: false,
+  /** The stream exists but does not store the partitions' subjects. */
+  STREAM_SUBJECT_MISMATCH: false,
+  /** The stream has a setting under which messages could be lost or acks mean nothing. */
+  STREAM_UNSUITABLE: false,
+  /** The stream is at a limit and refuses new messages. */
+  STREAM_FULL: true,
+  /** The partition count differs from the one the subject was set up with. */
+  PARTITION_COUNT_MISMATCH: false,
+  /** The partition count was left out and the server does not know one yet. */
+  PARTITION_COUNT_UNKNOWN: false,
+  /** The group's buckets belong to another stream, subject or group. */
+  GROUP_MISMATCH: false,
+  /** The group has no members and never had one. */
+  GROUP_NOT_FOUND: false,
+  /** A live member has the same id. */
+  MEMBER_ID_IN_USE: false,
+  /** A record in the group's buckets is not one of ours. */
+  RECORD_INVALID: false,
+  /** A compare-and-set lost against another write. */
+  CONFLICT: true,
+  /** The member's session ended: it was not renewed in time, or another took its place. */
+  SESSION_LOST: true,
+  /** Another member owns the partition by now; what this one did since is not committed. */
+  FENCED: true,
+  /** The user's handler threw or rejected. */
+  HANDLER_FAILED: true,
+  /** Messages were removed from the stream before the group had handled them. */
+  MESSAGES_MISSING: false,
+  /** The message is larger than the server or the stream accepts. */
+  PAYLOAD_TOO_LARGE: false,
+  /** The server refused the message. */
+  PUBLISH_REJECTED: false,
+  /** No ack came in time, after retries; the message may or may not be stored. */
+  PUBLISH_TIMEOUT: true,
+  /** The object was closed and cannot be used any more. */
+  CLOSED: false,
+  /** Something failed that docktor did not foresee; see `cause`. */
+  UNEXPECTED: false,
+} as const;
+
+/** A stable name for what went wrong; part of the public contract. */
+export type ErrorCode = keyof typeof RETRIABLE;
+
+/** What may be said of an error beside its code and message. */
+export interface DocktorErrorOptions {
+  /** What led to it. */
+  cause?: unknown;
+  /** Overrides the code's own answer. */
+  retriable?: boolean;
+}
+
+/**
+ * The one error class of docktor.
+ *
+ * `code` is stable and meant for programs, `message` is for people and says what
+ * happened, why, and what to do next.
+ */
+export class DocktorError extends Error {
+  override readonly name = "DocktorError";
+  readonly code: ErrorCode;
+  /** Whether the same call may succeed later without anyone changing anything. */
+  readonly retriable: boolean;
+
+  constructor(code: ErrorCode, message: string, options: DocktorErrorOptions = {}) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause });
+    this.code = code;
+    this.retriable = options.retriable ?? RETRIABLE[code];
+  }
+}
+
+/** Whether `error` is a docktor error, with that code if one is given. */
+export function isDocktorError(error: unknown, code?: ErrorCode): error is DocktorError {
+  return error instanceof DocktorError && (code === undefined || error.code === code);
+}
+
+/** Any thrown value as a docktor error; one that already is stays as it is. */
+export function toDocktorError(error: unknown, code: ErrorCode = "UNEXPECTED"): DocktorError {
+  if (error instanceof DocktorError) return error;
+  return new DocktorError(code, error instanceof Error ? error.message : String(error), {
+    cause: error,
+  });
+}
