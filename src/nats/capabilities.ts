@@ -1,0 +1,35 @@
+/** What the connected server can do, checked before anything relies on it. */
+import type { NatsConnection } from "@nats-io/transport-node";
+import { DocktorError } from "../errors.ts";
+
+/** The oldest server that docktor is tested with. */
+const OLDEST = "2.9.10";
+
+function parts(version: string): number[] {
+	return version.split(/[.-]/).slice(0, 3).map(Number);
+}
+
+/** Whether version `a` is older than version `b`; both as `major.minor.patch`. */
+export function isOlder(a: string, b: string): boolean {
+	const [left, right] = [parts(a), parts(b)];
+	for (let i = 0; i < 3; i++) {
+		const difference = (left[i] ?? 0) - (right[i] ?? 0);
+		if (difference !== 0) return difference < 0;
+	}
+	return false;
+}
+
+/**
+ * Refuses a server that is older than the oldest one docktor is tested with: such
+ * servers ignore, without an error, settings that docktor's guarantees rest on.
+ *
+ * @throws DocktorError SERVER_UNSUPPORTED
+ */
+export function requireSupportedServer(connection: NatsConnection): void {
+	const version = connection.info?.version ?? "unknown";
+	if (!isOlder(version, OLDEST)) return;
+	throw new DocktorError(
+		"SERVER_UNSUPPORTED",
+		`the NATS server at ${connection.getServer()} is version ${version}: docktor needs ${OLDEST} or newer`,
+	);
+}
