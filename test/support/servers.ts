@@ -1,0 +1,73 @@
+import { afterEach, describe, expect, inject, test, vi } from "vitest";
+import { EmbeddedServer, type EmbeddedServerOptions } from "../../src/nats/embedded-server.ts";
+import "./global-setup.ts";
+
+const provided = inject("servers");
+
+/** The nats-servers that tests run on: the system's, and the newest where it can be had. */
+export const servers: readonly { name: string; version: string; binary: string }[] =
+  provided.filter((server) => "binary" in server);
+
+/** What the tests of one server get. */
+export interface ServerContext {
+  /** The server in words, with its version. */
+  name: string;
+  version: string;
+  /** Starts a server, which is stopped after the test. */
+  start: (options?: EmbeddedServerOptions) => Promise<EmbeddedServer>;
+}
+
+/**
+ * Like `describe`, once for each nats-server. After each test every server is stopped, and
+ * the test fails if it left a child process behind.
+ *
+ * A server that cannot be had is skipped with the reason, but in CI it fails: there,
+ * nobody reads what was skipped.
+ */
+export function describeOnEachServer(
+  title: string,
+  define: (context: ServerContext) => void,
+): void {
+  for (const server of provided) {
+    if ("missing" in server) {
+      describeMissing(`${title} (${server.name})`, server.missing);
+    } else {
+      const name = `nats-server ${server.version}`;
+      describe(`${title} (${name})`, () => {
+        const start = startForOneTest(server.binary);
+        define({ name, version: server.version, start });
+      });
+    }
+  }
+}
+
+function describeMissing(title: string, reason: string): void {
+  if (process.env["CI"]) {
+    test(title, () => expect.fail(reason));
+  } else {
+    console.warn(`SKIPPED: ${title}: ${reason}`);
+    describe.skip(`${title}: ${reason}`, () => test("is skipped", () => {}));
+  }
+}
+
+function startForOneTest(binary: string): ServerContext["start"] {
+  const started: EmbeddedServer[] = [];
+
+  afterEach(async () => {
+    await Promise.all(started.splice(0).map((server) => server.stop()));
+    // A child that has just ended may still be counted for a moment.
+    await vi.waitFor(() => {
+      expect(countChildren(), "child processes that a test left running").toBe(0);
+    });
+  });
+
+  return async (options) => {
+    const server = await EmbeddedServer.start({ binary, ...options });
+    started.push(server);
+    return server;
+  };
+}
+
+function countChildren(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === "ProcessWrap").length;
+}

@@ -1,0 +1,38 @@
+import { defineConfig, type ViteUserConfig } from "vitest/config";
+
+/** Real servers and faults on two cores: slow is normal, stuck is not. */
+const withServers = {
+  globalSetup: "test/support/global-setup.ts",
+  testTimeout: 30_000,
+  hookTimeout: 30_000,
+};
+
+const config: ViteUserConfig = defineConfig({
+  test: {
+    pool: "forks",
+    maxWorkers: 2,
+    // A flake is a bug: nothing is tried twice.
+    retry: 0,
+    // CI counts from the file.
+    reporters: process.env["CI"] ? ["default", "json"] : ["default"],
+    outputFile: { json: ".cache/test-results.json" },
+    projects: [
+      { extends: true, test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
+      {
+        extends: true,
+        test: { ...withServers, name: "integration", include: ["test/integration/**/*.test.ts"] },
+      },
+      {
+        extends: true,
+        test: {
+          ...withServers,
+          testTimeout: 60_000,
+          name: "fault",
+          include: ["test/fault/**/*.test.ts"],
+        },
+      },
+    ],
+  },
+});
+
+export default config;
