@@ -1,0 +1,52 @@
+# Every target works in a clean clone: it sets up what it needs first.
+SHELL := bash
+.DEFAULT_GOAL := help
+
+# May be changed on the command line or by the environment.
+RATE ?= 100
+BURST_RATE ?= 500
+BURST_INTERVAL ?= 60
+BURST_DURATION ?= 10
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install the npm packages, and find or fetch a nats-server
+	@scripts/setup.sh
+	@server="$(scripts/nats-server.sh)" && echo "nats-server: $server"
+
+.PHONY: build
+build: setup ## Compile to dist/
+	npm run build
+
+.PHONY: demo
+demo: build ## Show the whole system working; ends by itself
+	NATS_SERVER="$$(scripts/nats-server.sh)" node dist/cli/main.js demo
+
+.PHONY: test
+test: build ## Run every test, on the system's and on the newest nats-server
+	npm test
+
+.PHONY: verify
+verify: setup ## Run all gates: format, lint and boundaries, types, build, package
+	npm run verify
+
+.PHONY: run-consumer
+run-consumer: build ## Consume as one member of a group (more terminals: more members)
+	node dist/cli/main.js consume
+
+.PHONY: run-publisher
+run-publisher: build ## Publish RATE=100 messages a second; BURST=1 adds bursts
+	node dist/cli/main.js publish --rate $(RATE) $(if $(BURST),--burst-rate $(BURST_RATE) \
+	  --burst-interval $(BURST_INTERVAL) --burst-duration $(BURST_DURATION))
+
+.PHONY: nats
+nats: ## Run a local nats-server with JetStream in the foreground, data in .cache/nats
+	@mkdir -p .cache/nats
+	@server="$$(scripts/nats-server.sh)" && exec "$$server" -js -a 127.0.0.1 -sd .cache/nats
+
+.PHONY: clean
+clean: ## Remove what was built, fetched and stored here: dist, .cache
+	rm -rf dist .cache
