@@ -1,3 +1,5 @@
+import { setTimeout } from "node:timers/promises";
+
 /**
  * Time as a value that can be handed in.
  *
@@ -10,3 +12,18 @@ export interface Clock {
 	/** Resolves after `ms`, or rejects with the signal's reason when it aborts first. */
 	sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
+
+/**
+ * The machine's own clock. It stands still while the machine sleeps, so after a suspend
+ * a member may trust its lease too long; the fenced commit still holds then.
+ */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  sleep: async (ms, signal) => {
+    try {
+      await setTimeout(ms, undefined, signal === undefined ? {} : { signal });
+    } catch (error) {
+      throw signal?.aborted ? signal.reason : error;
+    }
+  },
+};

@@ -1,4 +1,5 @@
 /** The store over a NATS KV bucket: the only file that speaks KV. */
+import { jetstream } from "@nats-io/jetstream";
 import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
 import { nanos } from "@nats-io/transport-node";
 import { DocktorError } from "../errors.ts";
@@ -7,7 +8,7 @@ import { fromNats, isMessageNotFound } from "../nats/errors.ts";
 import { settle } from "./settle.ts";
 import { ABSENT, type Entry, type SessionStore, type Store } from "./store.ts";
 
-/** How long one request may take before its outcome counts as unknown. */
+/** How long one request may take before its outcome counts as unknown, if not said otherwise. */
 const REQUEST_TIMEOUT_MS = 2_000;
 
 /** What the bucket of a new group looks like. */
@@ -57,6 +58,10 @@ export async function findBucket(
 	return new KvStore(link, bucket, kv);
 }
 
+function manager(link: Link, timeout = REQUEST_TIMEOUT_MS): Kvm {
+  return new Kvm(jetstream(link.connection, { timeout }));
+}
+
 /** A {@link Store} over one bucket. */
 export class KvStore implements SessionStore {
 	readonly #link: Link;
@@ -86,7 +91,7 @@ export class KvStore implements SessionStore {
 				try {
 					return expected === ABSENT
 						? await this.#kv.create(key, data)
-						: await this.#kv.update(key, data, expected, REQUEST_TIMEOUT_MS);
+						: await this.#kv.update(key, data, expected);
 				} catch (error) {
 					throw fromNats(error, `write ${key} in bucket ${this.#bucket}`);
 				}

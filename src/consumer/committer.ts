@@ -1,0 +1,101 @@
+/**
+ * When a partition's progress is committed: after so many messages, or so long after the
+ * first of them, whichever comes first; and at most one commit at a time.
+ */
+import { isDocktorError, toDocktorError } from "../errors.ts";
+import type { Lease } from "../lease/lease.ts";
+import type { Progress } from "./progress.ts";
+
+/** When progress is committed. */
+export interface CommitOptions {
+  /**
+   * How long a handled message may wait for its commit, in milliseconds. Default 250.
+   */
+  readonly intervalMs?: number;
+  /**
+   * The uncommitted window: how many messages of a partition may be under way or handled
+   * but not committed. After a crash at most so many are handled again. Default 512.
+   */
+  readonly window?: number;
+}
+
+/** What can be acknowledged to the server. */
+export interface Acknowledgeable {
+  readonly seq: number;
+  ack(): void;
+}
+
+/** What a committer needs. */
+export interface CommitterOptions<T extends Acknowledgeable> {
+  lease: Lease;
+  progress: Progress<T>;
+  intervalMs: number;
+  window: number;
+  onCommitted: (sequence: number) => void;
+  onError: (error: unknown) => void;
+}
+
+/** Commits one partition's progress. */
+export class Committer<T extends Acknowledgeable> {
+  readonly #options: CommitterOptions<T>;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(options: CommitterOptions<T>) {
+    this.#options = options;
+  }
+
+  /** Something was handled: commits now if half the window is full, else soon. */
+  advance(): void {
+    const { progress, window, intervalMs } = this.#options;
+    if (this.#stopped || progress.committable === 0) return;
+    if (progress.committable * 2 >= window) this.#start();
+    else this.#timer ??= setTimeout(() => this.#start(), intervalMs);
+  }
+
+  /**
+   * Commits everything that can be committed.
+   *
+   * @throws DocktorError FENCED, SESSION_LOST, TIMEOUT
+   */
+  async flush(): Promise<void> {
+    await this.#running;
+    if (this.#options.progress.committable > 0) await this.#commit();
+  }
+
+  /** Commits nothing any more. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #start(): void {
+    if (this.#running !== undefined) return;
+    this.#running = this.#commit()
+      .catch((error: unknown) => {
+        if (!isDocktorError(error, "FENCED") && !isDocktorError(error, "SESSION_LOST")) {
+          this.#options.onError(toDocktorError(error));
+        }
+      })
+      .finally(() => {
+        this.#running = undefined;
+        // What was handled meanwhile, or could not be committed, waits for its own turn.
+        this.advance();
+      });
+  }
+
+  async #commit(): Promise<void> {
+    const { lease, progress, onCommitted } = this.#options;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const { floor } = progress;
+    if (floor === undefined) return;
+    const mark = progress.mark();
+    await lease.commit(floor.seq);
+    progress.committed(mark);
+    // AckAll: this acknowledges everything before it, too.
+    floor.ack();
+    onCommitted(floor.seq);
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * The three ways to hand a partition's messages to its handler: one by one, in batches,
+ * or several keys at a time. In each, a key's messages are handled in order.
+ */
+import PQueue from "p-queue";
+import type { EachBatch, EachMessage, Handlers, HandlerContext, KeyConcurrency } from "./handlers.ts";
+import type { Message } from "./message.ts";
+
+/** The most messages in one batch. */
+const BATCH_SIZE = 256;
+
+/** Where messages come from and where their outcome goes. */
+export interface Intake {
+  readonly context: HandlerContext;
+  /** The next messages, at least one and at most `max`; undefined when there will be no more. */
+  take(max: number): Promise<readonly Message[] | undefined>;
+  /**
+   * Calls the handler until it succeeds, and marks the messages as handled. Returns
+   * false when it did not succeed before the partition was given up.
+   */
+  handle(messages: readonly Message[], call: () => Promise<void> | void): Promise<boolean>;
+}
+
+/** Handles everything that comes in; resolves when there is no more and no handler runs. */
+export type Dispatch = (intake: Intake) => Promise<void>;
+
+/** The way that these handlers ask for. */
+export function dispatchFor(handlers: Handlers, concurrency: KeyConcurrency | undefined): Dispatch {
+  if (handlers.eachBatch !== undefined) return inBatches(handlers.eachBatch);
+  if (concurrency === undefined) return oneByOne(handlers.eachMessage);
+  return byKey(handlers.eachMessage, concurrency.perPartition);
+}
+
+function oneByOne(eachMessage: EachMessage): Dispatch {
+  return async (intake) => {
+    for (;;) {
+      const messages = await intake.take(1);
+      const message = messages?.[0];
+      if (messages === undefined || message === undefined) return;
+      if (!(await intake.handle(messages, () => eachMessage(message, intake.context)))) return;
+    }
+  };
+}
+
+function inBatches(eachBatch: EachBatch): Dispatch {
+  return async (intake) => {
+    for (;;) {
+      const messages = await intake.take(BATCH_SIZE);
+      const [first, last] = [messages?.[0], messages?.at(-1)];
+      if (messages === undefined || first === undefined || last === undefined) return;
+      const batch = {
+        partition: first.partition,
+        messages,
+        firstSequence: first.sequence,
+        lastSequence: last.sequence,
+      };
+      if (!(await intake.handle(messages, () => eachBatch(batch, intake.context)))) return;
+    }
+  };
+}
+
+function byKey(eachMessage: EachMessage, perPartition: number): Dispatch {
+  return async (intake) => {
+    const running = new PQueue({ concurrency: perPartition });
+    /** The last message of each key under way: the next one waits for it. */
+    const tails = new Map<string, Promise<boolean>>();
+    for (;;) {
+      const messages = await intake.take(1);
+      const message = messages?.[0];
+      if (messages === undefined || message === undefined) break;
+      const key = message.key ?? "";
+      const handle = (): Promise<boolean> =>
+        running.add(() => intake.handle(messages, () => eachMessage(message, intake.context)));
+      // After a failure that ended the partition, later messages of the key must not run.
+      const tail = (tails.get(key) ?? Promise.resolve(true)).then((ok) => (ok ? handle() : false));
+      tails.set(key, tail);
+      void tail.then(() => {
+        if (tails.get(key) === tail) tails.delete(key);
+      });
+    }
+    await Promise.all(tails.values());
+  };
+}

@@ -1,0 +1,110 @@
+/** A consumer's options: their meaning, their defaults, and the check at the edge. */
+import { hostname } from "node:os";
+import type { StreamConfig } from "@nats-io/jetstream";
+import { DocktorError } from "../errors.ts";
+import type { ConnectionSource } from "../nats/connection.ts";
+import { checkName, checkPartitions, checkSubject } from "../partition/names.ts";
+import type { CommitOptions } from "./committer.ts";
+import type { KeyConcurrency } from "./handlers.ts";
+
+/** How a member keeps its place in the group. */
+export interface SessionSettings {
+  /**
+   * How long the group waits for a member that does not answer before it gives the
+   * member's partitions to others, in milliseconds, from 500 to 600,000. Default 5,000. It is
+   * a property of the group: while it has members, a newcomer takes over theirs.
+   */
+  readonly ttlMs?: number;
+}
+
+/** What a consumer is given. */
+export interface ConsumerOptions extends ConnectionSource {
+  /** The stream that stores the messages. */
+  readonly stream: string;
+  /** The prefix of the partitions' subjects: `<subject>.p.<n>`. */
+  readonly subject: string;
+  /**
+   * How many partitions the subject has. May be left out once a producer or consumer has
+   * set it; a different count is an error.
+   */
+  readonly partitions?: number;
+  /** The group: each message is handled by one of its members. */
+  readonly group: string;
+  /**
+   * This member's name in the group. A stable one, such as a pod's, keeps its partitions
+   * over a restart. Default: host name, process id and a random part.
+   */
+  readonly memberId?: string;
+  readonly session?: SessionSettings;
+  readonly commit?: CommitOptions;
+  /** Handle several keys of a partition at a time. Default: one message at a time. */
+  readonly concurrency?: KeyConcurrency;
+  /**
+   * Create the stream when it is missing, storing `<subject>.p.*`; an object adds settings
+   * to it. Default: a missing stream is an error. One that exists is never changed.
+   */
+  readonly ensureStream?: boolean | Partial<StreamConfig>;
+}
+
+/** Options with every default filled in. */
+export interface ConsumerSettings {
+  readonly source: ConnectionSource;
+  readonly stream: string;
+  readonly subject: string;
+  readonly partitions: number | undefined;
+  readonly group: string;
+  readonly memberId: string;
+  readonly ttlMs: number;
+  readonly commit: { readonly intervalMs: number; readonly window: number };
+  readonly concurrency: KeyConcurrency | undefined;
+  readonly ensureStream: boolean | Partial<StreamConfig>;
+}
+
+/**
+ * Checks the options and fills in the defaults.
+ *
+ * @throws DocktorError INVALID_OPTION
+ */
+export function resolveOptions(options: ConsumerOptions): ConsumerSettings {
+  const { servers, connection, partitions, session, commit, concurrency } = options;
+  return {
+    source: {
+      ...(servers === undefined ? {} : { servers }),
+      ...(connection === undefined ? {} : { connection }),
+    },
+    stream: checkName("stream", options.stream),
+    subject: checkSubject(options.subject),
+    partitions: partitions === undefined ? undefined : checkPartitions(partitions),
+    group: checkName("group", options.group),
+    memberId: checkName("memberId", options.memberId ?? defaultMemberId()),
+    ttlMs: checkNumber("session.ttlMs", session?.ttlMs ?? 5_000, 500, 600_000),
+    commit: {
+      intervalMs: checkNumber("commit.intervalMs", commit?.intervalMs ?? 250, 1, 60_000),
+      window: checkNumber("commit.window", commit?.window ?? 512, 1, 100_000),
+    },
+    concurrency: concurrency && checkConcurrency(concurrency),
+    ensureStream: options.ensureStream ?? false,
+  };
+}
+
+function checkNumber(name: string, value: number, min: number, max: number): number {
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new DocktorError(
+    "INVALID_OPTION",
+    `${name} ${value} is not possible: use a whole number from ${min} to ${max}`,
+  );
+}
+
+function checkConcurrency(concurrency: KeyConcurrency): KeyConcurrency {
+  checkNumber("concurrency.perPartition", concurrency.perPartition, 1, 10_000);
+  if (concurrency.by === "key") return concurrency;
+  throw new DocktorError(
+    "INVALID_OPTION",
+    `concurrency.by ${JSON.stringify(concurrency.by)} is not possible: use "key"`,
+  );
+}
+
+function defaultMemberId(): string {
+  const host = hostname().replace(/[^A-Za-z0-9_-]/g, "-") || "member";
+  return `${host}-${process.pid}-${crypto.randomUUID().slice(0, 8)}`;
+}

@@ -1,0 +1,200 @@
+/**
+ * One partition's messages, from its durable through the handler to the commit, for as
+ * long as its lease lasts.
+ */
+import type { JsMsg, RetentionPolicy } from "@nats-io/jetstream";
+import type { Clock } from "../clock.ts";
+import type { DocktorError } from "../errors.ts";
+import { toDocktorError } from "../errors.ts";
+import type { Lease } from "../lease/lease.ts";
+import type { Link } from "../nats/connection.ts";
+import { durableName } from "../partition/names.ts";
+import { attemptUntilHandled } from "./attempts.ts";
+import { Committer } from "./committer.ts";
+import { Delivery } from "./delivery.ts";
+import type { Dispatch, Intake } from "./dispatch.ts";
+import { createDurable, removeDurable } from "./durable.ts";
+import { Message } from "./message.ts";
+import { Progress, type Tracked } from "./progress.ts";
+
+/** What a pump needs. */
+export interface PumpOptions {
+  clock: Clock;
+  link: Link;
+  lease: Lease;
+  stream: string;
+  retention: RetentionPolicy;
+  subject: string;
+  group: string;
+  dispatch: Dispatch;
+  commit: { intervalMs: number; window: number };
+  onCommitted: (sequence: number) => void;
+  /** Deliveries broke off although the lease holds: the partition must be claimed anew. */
+  onInterrupted: () => void;
+  onError: (error: DocktorError) => void;
+}
+
+/** The flow of one partition. */
+export class Pump {
+  readonly lease: Lease;
+  readonly #options: PumpOptions;
+  readonly #queue: JsMsg[] = [];
+  readonly #progress = new Progress<JsMsg>();
+  readonly #committer: Committer<JsMsg>;
+  /** Aborts when no further handler may start, whether handing over or lost. */
+  readonly #ending = new AbortController();
+  readonly #tracked = new WeakMap<Message, Tracked<JsMsg>>();
+  #lastStarted = 0;
+  #mustReach = 0;
+  #delivery: Delivery | undefined;
+  #dispatching: Promise<void> = Promise.resolve();
+  #wake = (): void => {};
+
+  constructor(options: PumpOptions) {
+    this.#options = options;
+    this.lease = options.lease;
+    this.#committer = new Committer({
+      lease: options.lease,
+      progress: this.#progress,
+      ...options.commit,
+      onCommitted: (sequence) => {
+        options.onCommitted(sequence);
+        this.#wake();
+      },
+      onError: (error) => options.onError(toDocktorError(error)),
+    });
+    options.lease.lost.addEventListener("abort", () => void this.ended(), { once: true });
+  }
+
+  /** Starts the flow from the checkpoint. Returns once messages may come. */
+  async start(): Promise<void> {
+    const { link, lease, stream, group, retention, subject, commit } = this.#options;
+    const { partition, epoch, checkpoint } = lease;
+    // First, as a work queue permits one consumer a subject.
+    await this.#removeDurable(checkpoint.previousEpoch);
+    const after = checkpoint.sequence;
+    const durable = await createDurable({
+      link,
+      stream,
+      retention,
+      subject,
+      group,
+      partition,
+      epoch,
+      after,
+      maxUncommitted: commit.window * 2,
+    });
+    // Held up for so long that the lease may be gone: leave nothing behind.
+    if (!lease.trusted()) return this.#removeDurable(epoch);
+    this.#delivery = await Delivery.open({
+      link,
+      durable,
+      after,
+      onMessage: (raw) => {
+        this.#queue.push(raw);
+        this.#wake();
+      },
+      onInterrupted: this.#options.onInterrupted,
+    });
+    if (this.#ending.signal.aborted) return this.#delivery.close();
+    this.#dispatching = this.#options.dispatch(this.#intake());
+  }
+
+  /**
+   * Ends the flow in good order: the handlers under way finish, and what is handled is committed.
+   *
+   * @throws DocktorError FENCED, SESSION_LOST, TIMEOUT when it could not be committed
+   */
+  async finish(): Promise<void> {
+    this.#end();
+    await this.#dispatching;
+    try {
+      await this.#committer.flush();
+    } finally {
+      this.#committer.stop();
+    }
+  }
+
+  /** Resolves once no handler runs any more; for a pump whose lease is lost. */
+  async ended(): Promise<void> {
+    this.#end();
+    this.#committer.stop();
+    await this.#dispatching;
+  }
+
+  async #removeDurable(epoch: number): Promise<void> {
+    if (epoch === 0) return;
+    const { link, stream, group, lease } = this.#options;
+    await removeDurable(link, stream, durableName(group, lease.partition, epoch));
+  }
+
+  #end(): void {
+    if (!this.#ending.signal.aborted) this.#mustReach = this.#lastStarted;
+    this.#ending.abort();
+    this.#delivery?.close();
+    this.#queue.length = 0;
+    this.#wake();
+  }
+
+  #intake(): Intake {
+    const { lease } = this.#options;
+    return {
+      context: { signal: lease.lost, epoch: lease.epoch },
+      take: (max) => this.#take(max),
+      handle: (messages, call) => this.#handle(messages, call),
+    };
+  }
+
+  async #take(max: number): Promise<readonly Message[] | undefined> {
+    const { lease, commit } = this.#options;
+    for (;;) {
+      if (this.#ending.signal.aborted || !lease.trusted()) return undefined;
+      const room = commit.window - this.#progress.uncommitted;
+      if (room > 0 && this.#queue.length > 0) {
+        const taken = this.#queue.splice(0, Math.min(max, room));
+        return taken.map((raw) => this.#begin(raw));
+      }
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  #begin(raw: JsMsg): Message {
+    const message = new Message(raw, this.lease.partition);
+    this.#tracked.set(message, this.#progress.start(raw));
+    return message;
+  }
+
+  /**
+   * While handing over, only what lies before a message already started may still start:
+   * without it, what is handled beyond could not be committed and would be handled twice.
+   */
+  #mayStart(sequence: number): boolean {
+    if (!this.lease.trusted()) return false;
+    if (this.#ending.signal.aborted && sequence > this.#mustReach) return false;
+    this.#lastStarted = Math.max(this.#lastStarted, sequence);
+    return true;
+  }
+
+  async #handle(messages: readonly Message[], call: () => Promise<void> | void): Promise<boolean> {
+    const { clock, onError, lease } = this.#options;
+    const first = messages[0]?.sequence ?? 0;
+    const handled = await attemptUntilHandled({
+      clock,
+      mayStart: () => this.#mayStart(first),
+      ended: this.#ending.signal,
+      subject: `partition ${lease.partition}, sequence ${first}`,
+      onError,
+      call: (attempt) => {
+        for (const message of messages) message.attempt = attempt;
+        return call();
+      },
+    });
+    if (!handled) return false;
+    for (const message of messages) {
+      const tracked = this.#tracked.get(message);
+      if (tracked !== undefined) this.#progress.finish(tracked);
+    }
+    this.#committer.advance();
+    return true;
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * How far a partition is handled: sealed by each new owner, then advanced by that
+ * owner's commits. Both are compare-and-set on the same record, so a commit of an
+ * earlier owner lands before the seal, and is seen by it, or fails.
+ */
+import { DocktorError, isDocktorError } from "../errors.ts";
+import { type CheckpointRecord, checkpointKey, parseCheckpoint } from "./records.ts";
+import { ABSENT, type Store } from "./store.ts";
+
+/** What a claimer needs to seal a checkpoint. */
+export interface SealOptions {
+  store: Store;
+  partition: number;
+  /** The claimer's epoch. */
+  epoch: number;
+  /** When the stream was created. */
+  stream: string;
+}
+
+/** A partition's checkpoint, in the hands of the owner of one epoch. */
+export class Checkpoint {
+  readonly partition: number;
+  readonly epoch: number;
+  /** The epoch of the owner before; 0 if there was none. */
+  readonly previousEpoch: number;
+  /** Whether the record was of another stream of the same name, so that it started anew. */
+  readonly restarted: boolean;
+  readonly #store: Store;
+  readonly #stream: string;
+  #revision: number;
+  #sequence: number;
+
+  private constructor(options: SealOptions, before: CheckpointRecord | undefined, revision: number) {
+    this.partition = options.partition;
+    this.epoch = options.epoch;
+    this.previousEpoch = before?.epoch ?? 0;
+    this.restarted = before !== undefined && before.stream !== options.stream;
+    this.#store = options.store;
+    this.#stream = options.stream;
+    this.#revision = revision;
+    this.#sequence = sequenceIn(before, options.stream);
+  }
+
+  /**
+   * Puts the claimer's epoch on the record, so that no earlier owner can commit.
+   *
+   * @throws DocktorError FENCED when a later owner was first
+   */
+  static async seal(options: SealOptions): Promise<Checkpoint> {
+    const { store, partition, epoch, stream } = options;
+    const key = checkpointKey(partition);
+    for (;;) {
+      const entry = await store.get(key);
+      const before = entry && parseCheckpoint(key, entry.value);
+      if (before !== undefined && before.epoch >= epoch) throw fenced(partition, epoch, before);
+      const record = { epoch, sequence: sequenceIn(before, stream), stream };
+      try {
+        const revision = await store.write(key, record, entry?.revision ?? ABSENT);
+        return new Checkpoint(options, before, revision);
+      } catch (error) {
+        // The owner before may still commit: its last word must be read.
+        if (!isDocktorError(error, "CONFLICT")) throw error;
+      }
+    }
+  }
+
+  /** The stream sequence up to which every message is handled. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /**
+   * Advances the checkpoint. Only one commit may be under way at a time.
+   *
+   * @throws DocktorError FENCED when another owner has sealed it,
+   *   TIMEOUT when the server did not say what became of it
+   */
+  async commit(sequence: number): Promise<void> {
+    const key = checkpointKey(this.partition);
+    const record: CheckpointRecord = { epoch: this.epoch, sequence, stream: this.#stream };
+    for (;;) {
+      try {
+        this.#revision = await this.#store.write(key, record, this.#revision);
+        this.#sequence = sequence;
+        return;
+      } catch (error) {
+        if (!isDocktorError(error, "CONFLICT")) throw error;
+      }
+      const entry = await this.#store.get(key);
+      const now = entry && parseCheckpoint(key, entry.value);
+      // A record of our epoch is an earlier commit of ours whose answer was lost.
+      if (entry === undefined || now?.epoch !== this.epoch) {
+        throw fenced(this.partition, this.epoch, now);
+      }
+      this.#revision = entry.revision;
+    }
+  }
+}
+
+function sequenceIn(record: CheckpointRecord | undefined, stream: string): number {
+  return record?.stream === stream ? record.sequence : 0;
+}
+
+function fenced(partition: number, epoch: number, now: CheckpointRecord | undefined): DocktorError {
+  return new DocktorError(
+    "FENCED",
+    `partition ${partition} is owned by epoch ${now?.epoch ?? "unknown"} now: epoch ${epoch} cannot commit`,
+  );
+}

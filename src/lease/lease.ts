@@ -1,0 +1,141 @@
+/**
+ * Ownership of one partition in one epoch: claimed by compare-and-set, used while the
+ * member's session may be trusted, released by compare-and-set.
+ */
+import { DocktorError, isDocktorError } from "../errors.ts";
+import { Checkpoint } from "./checkpoint.ts";
+import { type LeaseRecord, leaseKey } from "./records.ts";
+import type { Session } from "./session.ts";
+import { ABSENT, type Store } from "./store.ts";
+
+/** A lease record with its revision, as a watch saw it. */
+export interface LeaseEntry {
+  readonly record: LeaseRecord;
+  readonly revision: number;
+}
+
+/** What a claim needs. */
+export interface ClaimOptions {
+  store: Store;
+  session: Session;
+  partition: number;
+  /** The record the claim is based on; undefined if the partition never had an owner. */
+  seen: LeaseEntry | undefined;
+  /** When the stream was created. */
+  stream: string;
+}
+
+/** A partition owned by this member. */
+export class Lease {
+  readonly partition: number;
+  /** The fencing token: a later owner has a greater one. */
+  readonly epoch: number;
+  readonly checkpoint: Checkpoint;
+  /** Aborts when the lease is lost; the reason is a DocktorError SESSION_LOST or FENCED. */
+  readonly lost: AbortSignal;
+  readonly #lost = new AbortController();
+  readonly #store: Store;
+  readonly #session: Session;
+  /** The revision of the lease record. */
+  readonly revision: number;
+
+  private constructor(options: ClaimOptions, epoch: number, revision: number, checkpoint: Checkpoint) {
+    this.partition = options.partition;
+    this.epoch = epoch;
+    this.checkpoint = checkpoint;
+    this.lost = this.#lost.signal;
+    this.#store = options.store;
+    this.#session = options.session;
+    this.revision = revision;
+  }
+
+  /**
+   * Claims the partition and seals its checkpoint.
+   *
+   * @throws DocktorError CONFLICT when another member changed the lease first,
+   *   FENCED when one did before the seal, SESSION_LOST when the session ended meanwhile
+   */
+  static async claim(options: ClaimOptions): Promise<Lease> {
+    const { store, session, partition, seen, stream } = options;
+    const epoch = (seen?.record.epoch ?? 0) + 1;
+    const record: LeaseRecord = {
+      epoch,
+      owner: session.memberId,
+      incarnation: session.incarnation,
+    };
+    const revision = await store.write(leaseKey(partition), record, seen?.revision ?? ABSENT);
+    const checkpoint = await Checkpoint.seal({ store, partition, epoch, stream });
+    const lease = new Lease(options, epoch, revision, checkpoint);
+    // A claimer that was held up since it looked at its session owns nothing any more.
+    if (!session.trusted()) throw untrusted(partition, session);
+    return lease;
+  }
+
+  /** Whether, at this moment, nobody else may own the partition. */
+  trusted(): boolean {
+    return !this.#lost.signal.aborted && this.#session.trusted();
+  }
+
+  /** Marks the lease as lost: aborts {@link lost}. Only the first reason counts. */
+  lose(reason: DocktorError): void {
+    this.#lost.abort(reason);
+  }
+
+  /**
+   * Commits that every message up to `sequence` is handled.
+   *
+   * @throws DocktorError FENCED, SESSION_LOST, TIMEOUT
+   */
+  async commit(sequence: number): Promise<void> {
+    if (!this.trusted()) throw this.#whyLost();
+    try {
+      await this.checkpoint.commit(sequence);
+    } catch (error) {
+      if (isDocktorError(error, "FENCED")) this.lose(error);
+      throw error;
+    }
+  }
+
+  /**
+   * Gives the partition up in good order, for `next` if that is known, and returns the
+   * record's new revision.
+   *
+   * @throws DocktorError FENCED when another member claimed it before, TIMEOUT
+   */
+  async release(next: string | undefined): Promise<number> {
+    try {
+      return await releaseRecord(this.#store, this.partition, this.epoch, next, this.revision);
+    } catch (error) {
+      if (!isDocktorError(error, "CONFLICT")) throw error;
+      throw new DocktorError(
+        "FENCED",
+        `partition ${this.partition} was claimed by another member before epoch ${this.epoch} released it`,
+        { cause: error },
+      );
+    }
+  }
+
+  #whyLost(): unknown {
+    return this.#lost.signal.aborted ? this.#lost.signal.reason : untrusted(this.partition, this.#session);
+  }
+}
+
+function untrusted(partition: number, session: Session): DocktorError {
+  return new DocktorError(
+    "SESSION_LOST",
+    `the session of member ${session.memberId} may have expired, so partition ${partition} may have another owner`,
+    { cause: session.lost.reason },
+  );
+}
+
+/** Marks the lease as free, if its record still has the revision `expected`. */
+export async function releaseRecord(
+  store: Store,
+  partition: number,
+  epoch: number,
+  next: string | undefined,
+  expected: number,
+): Promise<number> {
+  const record: LeaseRecord = { epoch, ...(next === undefined ? {} : { next }) };
+  return await store.write(leaseKey(partition), record, expected);
+}

@@ -1,0 +1,76 @@
+/**
+ * Finds members whose session is gone and takes them off the roster.
+ *
+ * nats-server 2.9 says nothing when a key expires, so someone has to look. All members
+ * look in turn: the more there are, the less often each of them does, so that the group
+ * as a whole finds a crash quickly at a cost that does not grow with it. The first to
+ * notice changes the roster, and every other one learns it from there.
+ */
+import type { Clock } from "../clock.ts";
+import { changeRoster, type GroupIdentity, type Members, withoutMember } from "./roster.ts";
+import { expireSession, type Session } from "./session.ts";
+import type { SessionStore, Store } from "./store.ts";
+
+/** How often the group as a whole looks, at most. */
+const GROUP_INTERVAL_MS = 50;
+/** How often one member looks, at most. */
+const MEMBER_INTERVAL_MS = 100;
+
+/** What looking after the other members needs. */
+export interface LivenessOptions {
+  clock: Clock;
+  identity: GroupIdentity;
+  sessions: SessionStore;
+  leases: Store;
+  session: Session;
+  /** The members as the group's view shows them. */
+  members: () => Members;
+  onError: (error: unknown) => void;
+}
+
+/** How long a member waits between two looks, in a group of that size. */
+export function lookIntervalMs(members: number, ttlMs: number): number {
+  const idle = ttlMs / 2;
+  if (members < 2) return idle;
+  return Math.min(Math.max(MEMBER_INTERVAL_MS, members * GROUP_INTERVAL_MS), idle);
+}
+
+/** Looks after the group until the session is lost or the signal aborts. */
+export async function watchLiveness(options: LivenessOptions, signal: AbortSignal): Promise<void> {
+  const { clock, session, onError } = options;
+  const joinedAt = clock.now();
+  const seen = new Set<string>();
+  for (;;) {
+    const size = Object.keys(options.members()).length;
+    const interval = lookIntervalMs(size, session.ttlMs);
+    // Spread, so that members which joined together do not look together for ever.
+    await clock.sleep(interval * (0.75 + Math.random() / 2), signal).catch(() => undefined);
+    if (signal.aborted) return;
+    try {
+      const settled = clock.now() - joinedAt >= session.ttlMs;
+      await look(options, seen, settled);
+    } catch (error) {
+      onError(error);
+    }
+  }
+}
+
+/**
+ * One look. After an outage longer than the TTL every session is gone at once, and the
+ * first member back must not take the rest for dead: absence counts only for a session
+ * this member has seen alive, or once it has been around for a TTL (`settled`).
+ */
+async function look(options: LivenessOptions, seen: Set<string>, settled: boolean): Promise<void> {
+  const { sessions, leases, identity, session } = options;
+  const suspects = Object.entries(options.members()).filter(([id]) => id !== session.memberId);
+  const { keys, ttlMs } = await sessions.live();
+  if (ttlMs !== session.ttlMs) await sessions.setTtl(session.ttlMs);
+  for (const [id, { incarnation }] of suspects) {
+    if (keys.has(id)) seen.add(incarnation);
+    else if (settled || seen.has(incarnation)) {
+      if (!session.trusted()) return;
+      if (!(await expireSession(sessions, id, incarnation))) continue;
+      await changeRoster(leases, identity, (roster) => withoutMember(roster, id, incarnation));
+    }
+  }
+}

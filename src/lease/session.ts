@@ -1,0 +1,193 @@
+/**
+ * One life of a member: a record in the members bucket that vanishes unless it is
+ * renewed. While the session may be trusted, nobody else can own the member's leases.
+ */
+import type { Clock } from "../clock.ts";
+import { DocktorError, isDocktorError, toDocktorError } from "../errors.ts";
+import { parseSession, type SessionRecord } from "./records.ts";
+import { ABSENT, type Store } from "./store.ts";
+
+/** The share of the TTL by which a member stops before the server may forget it. */
+const MARGIN = 0.1;
+
+/** Renewals per TTL. */
+const RENEWALS = 3;
+
+/** What a session needs. */
+export interface SessionOptions {
+  store: Store;
+  clock: Clock;
+  memberId: string;
+  /** How long the record lives without renewal: the members bucket's time to live. */
+  ttlMs: number;
+  /** The incarnation of this same process's earlier session, whose record it may replace. */
+  previous?: string;
+  signal?: AbortSignal;
+}
+
+/** A member's session, kept alive until it is ended or lost. */
+export class Session {
+  readonly memberId: string;
+  readonly incarnation: string;
+  readonly ttlMs: number;
+  /**
+   * Aborts when the session may no longer be trusted, with a DocktorError SESSION_LOST
+   * as its reason. It fires before the server may forget the session.
+   */
+  readonly lost: AbortSignal;
+  readonly #lost = new AbortController();
+  readonly #stopped = new AbortController();
+  readonly #store: Store;
+  readonly #clock: Clock;
+  #revision: number;
+  #trustedUntil: number;
+  #keeping: Promise<void>;
+
+  private constructor(options: SessionOptions, incarnation: string, revision: number, sentAt: number) {
+    this.memberId = options.memberId;
+    this.incarnation = incarnation;
+    this.ttlMs = options.ttlMs;
+    this.lost = this.#lost.signal;
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#revision = revision;
+    this.#trustedUntil = this.#trustFrom(sentAt);
+    this.#keeping = Promise.all([this.#keepRenewing(), this.#guard()]).then(() => undefined);
+  }
+
+  /**
+   * Starts a session under the member's id. Waits, for at most the TTL, for the record of
+   * a crashed earlier life to expire.
+   *
+   * @throws DocktorError MEMBER_ID_IN_USE when a live member renews that record
+   */
+  static async open(options: SessionOptions): Promise<Session> {
+    const incarnation = crypto.randomUUID();
+    for (;;) {
+      const expected = await vacancy(options);
+      const sentAt = options.clock.now();
+      try {
+        const record: SessionRecord = { incarnation };
+        const revision = await options.store.write(options.memberId, record, expected);
+        return new Session(options, incarnation, revision, sentAt);
+      } catch (error) {
+        if (!isDocktorError(error, "CONFLICT")) throw error;
+      }
+    }
+  }
+
+  /** Whether, at this moment, nobody else may own what this session owns. */
+  trusted(): boolean {
+    return !this.#lost.signal.aborted && this.#clock.now() < this.#trustedUntil;
+  }
+
+  /** Ends the session at once: deletes its record, so that others need not wait for the TTL. */
+  async end(): Promise<void> {
+    await this.orphan();
+    try {
+      await this.#store.delete(this.memberId, this.#revision);
+    } catch {
+      // The record expires by itself; another life may even have replaced it already.
+    }
+  }
+
+  /** Stops renewing and leaves the record to its TTL. */
+  async orphan(): Promise<void> {
+    this.#stopped.abort();
+    await this.#keeping;
+  }
+
+  #trustFrom(sentAt: number): number {
+    return sentAt + this.ttlMs * (1 - MARGIN);
+  }
+
+  async #keepRenewing(): Promise<void> {
+    let pauseMs = this.ttlMs / RENEWALS;
+    while (await this.#slept(pauseMs)) {
+      const sentAt = this.#clock.now();
+      if (sentAt >= this.#trustedUntil) return this.#lose("was not renewed in time");
+      try {
+        const record: SessionRecord = { incarnation: this.incarnation };
+        this.#revision = await this.#store.write(this.memberId, record, this.#revision);
+        // An answer that comes too late does not bring trust back: someone may have seen it gone.
+        if (!this.trusted()) return this.#lose("was renewed too late");
+        this.#trustedUntil = this.#trustFrom(sentAt);
+        pauseMs = this.ttlMs / RENEWALS;
+      } catch (error) {
+        if (isDocktorError(error, "CONFLICT")) {
+          return this.#lose("expired, or another member took its id", error);
+        }
+        // Whatever it was, only the deadline decides: try again well before it.
+        pauseMs = this.ttlMs / RENEWALS / 5;
+      }
+    }
+  }
+
+  /** Loses the session at its deadline, also while a renewal hangs. */
+  async #guard(): Promise<void> {
+    for (;;) {
+      const leftMs = this.#trustedUntil - this.#clock.now();
+      if (leftMs <= 0) return this.#lose("was not renewed in time");
+      if (!(await this.#slept(leftMs))) return;
+    }
+  }
+
+  async #slept(ms: number): Promise<boolean> {
+    try {
+      await this.#clock.sleep(ms, this.#stopped.signal);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #lose(why: string, cause?: unknown): void {
+    if (this.#stopped.signal.aborted) return;
+    this.#stopped.abort();
+    this.#lost.abort(
+      new DocktorError("SESSION_LOST", `the session of member ${this.memberId} ${why}`, { cause }),
+    );
+  }
+}
+
+/** The revision at which the id may be taken, once it may. */
+async function vacancy(options: SessionOptions): Promise<number> {
+  const { store, clock, memberId, ttlMs, previous, signal } = options;
+  let first: number | undefined;
+  for (;;) {
+    const entry = await store.get(memberId);
+    if (entry === undefined) return ABSENT;
+    const record = parseSession(memberId, entry.value);
+    if (record.expired || record.incarnation === previous) return entry.revision;
+    first ??= entry.revision;
+    if (entry.revision !== first) {
+      throw new DocktorError(
+        "MEMBER_ID_IN_USE",
+        `member id ${memberId} is in use by a live member: stop that one first, or choose another memberId`,
+      );
+    }
+    await clock.sleep(ttlMs / 20, signal);
+  }
+}
+
+/**
+ * Declares a session dead whose record is gone, and makes sure that it cannot be
+ * renewed any more. Returns whether it is dead: false when the record is there.
+ */
+export async function expireSession(
+  store: Store,
+  memberId: string,
+  incarnation: string,
+): Promise<boolean> {
+  try {
+    await store.write(memberId, { incarnation, expired: true } satisfies SessionRecord, ABSENT);
+    return true;
+  } catch (error) {
+    const known = toDocktorError(error);
+    if (known.code !== "CONFLICT") throw known;
+    const entry = await store.get(memberId);
+    if (entry === undefined) return false;
+    const record = parseSession(memberId, entry.value);
+    return record.incarnation === incarnation && record.expired === true;
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * What a member knows of its group: the roster and every lease, followed through one
+ * watch and so in the order in which they were written.
+ */
+import type { Clock } from "../clock.ts";
+import { type DocktorError, toDocktorError } from "../errors.ts";
+import type { LeaseEntry } from "./lease.ts";
+import { LEASE_FILTER, parseLease, parseRoster, partitionOfLeaseKey, ROSTER_KEY } from "./records.ts";
+import type { Members } from "./roster.ts";
+import type { Entry, Store } from "./store.ts";
+
+/** How long to wait before a broken watch is opened again. */
+const RETRY_MS = 250;
+
+/** What following the group needs. */
+export interface ViewOptions {
+  store: Store;
+  clock: Clock;
+  /** Called after every change. */
+  onChange: () => void;
+  /** Called when the watch broke; it is opened again unless the error is not retriable. */
+  onError: (error: DocktorError) => void;
+}
+
+/** A member's view of its group. It may lag behind, but never runs backwards. */
+export class GroupView {
+  readonly #options: ViewOptions;
+  readonly #stopped = new AbortController();
+  readonly #leases = new Map<number, LeaseEntry>();
+  #watch = new AbortController();
+  #members: Members = {};
+  #rosterRevision = 0;
+  #revision = 0;
+  #following: Promise<void> | undefined;
+
+  constructor(options: ViewOptions) {
+    this.#options = options;
+  }
+
+  /** The members by id. */
+  get members(): Members {
+    return this.#members;
+  }
+
+  /** The revision of the roster that {@link members} shows. */
+  get rosterRevision(): number {
+    return this.#rosterRevision;
+  }
+
+  /** Everything up to this revision has been seen. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  lease(partition: number): LeaseEntry | undefined {
+    return this.#leases.get(partition);
+  }
+
+  /** Whether this life of the member belongs to the group. */
+  has(memberId: string, incarnation: string | undefined): boolean {
+    return this.#members[memberId]?.incarnation === incarnation;
+  }
+
+  /** Starts following. */
+  start(): void {
+    this.#following = this.#follow();
+  }
+
+  /** Opens the watch anew, as after a reconnect, when the server may have forgotten it. */
+  refresh(): void {
+    this.#watch.abort();
+  }
+
+  /** Stops following. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    this.#watch.abort();
+    await this.#following;
+  }
+
+  async #follow(): Promise<void> {
+    const { store, clock, onChange, onError } = this.#options;
+    while (!this.#stopped.signal.aborted) {
+      this.#watch = new AbortController();
+      try {
+        for await (const entry of store.watch(LEASE_FILTER, this.#watch.signal)) {
+          if (this.#see(entry)) onChange();
+        }
+      } catch (error) {
+        const known = toDocktorError(error);
+        onError(known);
+        if (!known.retriable && known.code !== "UNEXPECTED") return;
+      }
+      if (this.#watch.signal.aborted) continue;
+      await clock.sleep(RETRY_MS, this.#stopped.signal).catch(() => undefined);
+    }
+  }
+
+  #see(entry: Entry): boolean {
+    const isNew =
+      entry.key === ROSTER_KEY ? this.#seeRoster(entry) : this.#seeLease(entry);
+    this.#revision = Math.max(this.#revision, entry.revision);
+    return isNew;
+  }
+
+  #seeRoster(entry: Entry): boolean {
+    if (entry.revision <= this.#rosterRevision) return false;
+    this.#members = entry.value === undefined ? {} : parseRoster(entry.value).members;
+    this.#rosterRevision = entry.revision;
+    return true;
+  }
+
+  #seeLease(entry: Entry): boolean {
+    const partition = partitionOfLeaseKey(entry.key);
+    if (partition === undefined) return false;
+    const known = this.#leases.get(partition);
+    if (known !== undefined && entry.revision <= known.revision) return false;
+    if (entry.value === undefined) this.#leases.delete(partition);
+    else {
+      const record = parseLease(entry.key, entry.value);
+      this.#leases.set(partition, { record, revision: entry.revision });
+    }
+    return true;
+  }
+}

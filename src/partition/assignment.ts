@@ -1,0 +1,71 @@
+/**
+ * Which member should own which partition: a pure function that every member computes
+ * for itself from what it sees, so that nobody has to lead.
+ *
+ * The assignment is balanced (sizes differ by at most one), sticky (no more partitions
+ * change owner than balance requires) and deterministic in any order of its input. It is
+ * a fixed point of itself, and carrying it out in part leads back to the same plan, so
+ * that members which see different moments do not undo each other's moves.
+ */
+
+/** What the assignment is computed from. */
+export interface AssignmentInput {
+  /** How many partitions there are. */
+  readonly partitions: number;
+  /** The members that can own partitions. */
+  readonly members: readonly string[];
+  /** Who holds a partition now, or was promised it; undefined if nobody. */
+  readonly holderOf: (partition: number) => string | undefined;
+}
+
+/** The owner of each partition, by partition; undefined only when there are no members. */
+export type Assignment = readonly (string | undefined)[];
+
+/** Computes the assignment. */
+export function assign({ partitions, members, holderOf }: AssignmentInput): Assignment {
+  const owners = new Array<string | undefined>(partitions).fill(undefined);
+  const held = new Map<string, number[]>();
+  for (const member of [...members].sort()) held.set(member, []);
+  if (held.size === 0) return owners;
+
+  const orphans: number[] = [];
+  for (let partition = 0; partition < partitions; partition++) {
+    const holder = holderOf(partition);
+    const share = holder === undefined ? undefined : held.get(holder);
+    (share ?? orphans).push(partition);
+  }
+
+  const quotas = quotasFor(partitions, held);
+  const hungry: [member: string, wants: number][] = [];
+  for (const [member, share] of held) {
+    const quota = quotas.get(member) ?? 0;
+    for (const partition of share.slice(0, quota)) owners[partition] = member;
+    // The highest partitions go first, in every member's view.
+    orphans.push(...share.slice(quota));
+    if (share.length < quota) hungry.push([member, quota - share.length]);
+  }
+
+  orphans.sort((a, b) => a - b);
+  let next = 0;
+  for (const [member, wants] of hungry) {
+    for (const partition of orphans.slice(next, next + wants)) owners[partition] = member;
+    next += wants;
+  }
+  return owners;
+}
+
+/**
+ * How many partitions each member is to have. Where they do not divide evenly, those
+ * that hold most already have one more: nothing needs to move for it.
+ */
+function quotasFor(
+  partitions: number,
+  held: ReadonlyMap<string, readonly number[]>,
+): Map<string, number> {
+  const base = Math.floor(partitions / held.size);
+  let extra = partitions % held.size;
+  const byHeld = [...held].sort(
+    ([a, left], [b, right]) => right.length - left.length || (a < b ? -1 : 1),
+  );
+  return new Map(byHeld.map(([member]) => [member, base + (extra-- > 0 ? 1 : 0)]));
+}

@@ -1,0 +1,271 @@
+/**
+ * One life of a member in its group: joins, follows the group, owns its share of the
+ * partitions, and leaves. It ends for good when its session is lost; another life
+ * starts with another incarnation.
+ */
+import type { Clock } from "../clock.ts";
+import { type DocktorError, toDocktorError } from "../errors.ts";
+import type { Lease } from "../lease/lease.ts";
+import { watchLiveness } from "../lease/liveness.ts";
+import type { MemberState, Roster } from "../lease/records.ts";
+import {
+  changeRoster,
+  type GroupIdentity,
+  type Members,
+  readRoster,
+  withMember,
+  withoutMember,
+} from "../lease/roster.ts";
+import { Session } from "../lease/session.ts";
+import type { SessionStore, Store } from "../lease/store.ts";
+import { GroupView } from "../lease/view.ts";
+import { type PartitionWork, Rebalancer } from "./rebalancer.ts";
+
+/** What a member tells about its group. */
+export interface MemberObserver {
+  joined(memberId: string): void;
+  left(memberId: string): void;
+  rebalanced(members: readonly string[], partitions: readonly number[]): void;
+  error(error: DocktorError): void;
+}
+
+/** What joining a group needs. */
+export interface MemberOptions {
+  clock: Clock;
+  identity: GroupIdentity;
+  sessions: SessionStore;
+  leases: Store;
+  memberId: string;
+  partitions: number;
+  /** The TTL to give the group when it has no members; else the group's own holds. */
+  ttlMs: number;
+  /** The incarnation of this process's life before, if any. */
+  previous?: string;
+  streamCreated: () => Promise<string>;
+  work: PartitionWork;
+  observer: MemberObserver;
+  signal: AbortSignal;
+}
+
+/** A member that has joined. */
+export class Member {
+  /** Aborts when the session is lost; the reason is a DocktorError. */
+  readonly lost: AbortSignal;
+  readonly #options: MemberOptions;
+  readonly #session: Session;
+  readonly #view: GroupView;
+  readonly #rebalancer: Rebalancer;
+  readonly #stopped = new AbortController();
+  readonly #known = new Map<string, string>();
+  readonly #changed = new Set<() => void>();
+  #settledRevision = 0;
+  #watching: Promise<void> = Promise.resolve();
+
+  private constructor(options: MemberOptions, session: Session) {
+    const { clock, leases, partitions, streamCreated, work, observer } = options;
+    this.#options = options;
+    this.#session = session;
+    this.lost = session.lost;
+    this.#view = new GroupView({
+      store: leases,
+      clock,
+      onChange: () => this.#onChange(),
+      onError: (error) => observer.error(error),
+    });
+    this.#rebalancer = new Rebalancer({
+      clock,
+      store: leases,
+      session,
+      view: this.#view,
+      partitions,
+      streamCreated,
+      work,
+      onSettled: (revision) => this.#onSettled(revision),
+      onError: (error) => observer.error(error),
+    });
+  }
+
+  /**
+   * Joins the group. Resolves when this member sees itself in it.
+   *
+   * @throws DocktorError MEMBER_ID_IN_USE, GROUP_MISMATCH, SESSION_LOST, TIMEOUT
+   */
+  static async join(options: MemberOptions): Promise<Member> {
+    for (;;) {
+      const session = await openSession(options);
+      const member = new Member(options, session);
+      try {
+        const revision = await member.#enter("active");
+        if (revision === undefined) continue;
+        await member.#follow(revision);
+        return member;
+      } catch (error) {
+        await member.#stop();
+        await session.end();
+        throw error;
+      }
+    }
+  }
+
+  get incarnation(): string {
+    return this.#session.incarnation;
+  }
+
+  /** The TTL that the group runs on, in milliseconds. */
+  get ttlMs(): number {
+    return this.#session.ttlMs;
+  }
+
+  /** The partitions owned now, sorted. */
+  get owned(): number[] {
+    return this.#rebalancer.owned;
+  }
+
+  /** Takes a partition anew from its checkpoint, under the next epoch. */
+  reclaim(lease: Lease): void {
+    this.#rebalancer.reclaim(lease);
+  }
+
+  /** Follows the group through a new watch, as after a reconnect. */
+  refresh(): void {
+    this.#view.refresh();
+  }
+
+  /** Hands every partition over, then leaves the group. */
+  async drain(): Promise<void> {
+    try {
+      const revision = (await this.#enter("draining")) ?? 0;
+      await this.#until(() => this.#settledRevision >= revision && this.#rebalancer.idle);
+      const { leases, identity, memberId } = this.#options;
+      await changeRoster(leases, identity, (roster) =>
+        withoutMember(roster, memberId, this.incarnation),
+      );
+      // Unless the view has shown it already.
+      if (this.#known.delete(memberId)) this.#options.observer.left(memberId);
+    } finally {
+      await this.#stop();
+      await this.#session.end();
+    }
+  }
+
+  /** Stops now: partitions are lost for `reason`, and the session is left to expire. */
+  async abandon(reason: DocktorError): Promise<void> {
+    await this.#rebalancer.abort(reason);
+    await this.#stop();
+    await this.#session.orphan();
+  }
+
+  /** Writes this member's state to the roster; undefined when the group runs on another TTL. */
+  async #enter(state: MemberState): Promise<number | undefined> {
+    const { leases, identity, memberId } = this.#options;
+    const { incarnation, ttlMs } = this.#session;
+    let mismatch = false;
+    const revision = await changeRoster(leases, identity, (roster) => {
+      mismatch = roster !== undefined && hasOthers(roster, memberId) && roster.ttlMs !== ttlMs;
+      if (mismatch) return undefined;
+      const before = roster?.members[memberId];
+      const startedAt = before?.incarnation === incarnation ? before.startedAt : Date.now();
+      const base: Roster = { ...identity, members: {}, ...roster, ttlMs };
+      return withMember(base, memberId, { incarnation, state, startedAt });
+    });
+    if (!mismatch) return revision;
+    await this.#session.end();
+    return undefined;
+  }
+
+  async #follow(revision: number): Promise<void> {
+    const { clock, identity, sessions, leases, observer } = this.#options;
+    this.#view.start();
+    await this.#until(() => this.#view.revision >= revision);
+    const session = this.#session;
+    const members = (): Members => this.#view.members;
+    const onError = (error: unknown): void => observer.error(toDocktorError(error));
+    this.#watching = watchLiveness(
+      { clock, identity, sessions, leases, session, members, onError },
+      this.#stopped.signal,
+    );
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#rebalancer.abort(toDocktorError(this.lost.reason ?? "the member left"));
+    await Promise.all([this.#view.stop(), this.#watching]);
+  }
+
+  #onChange(): void {
+    this.#announce();
+    this.#rebalancer.evaluate();
+    this.#wake();
+  }
+
+  #onSettled(revision: number): void {
+    this.#settledRevision = revision;
+    const members = Object.keys(this.#view.members).sort();
+    this.#options.observer.rebalanced(members, this.#rebalancer.owned);
+    this.#wake();
+  }
+
+  /** Tells who came and went since the last look. */
+  #announce(): void {
+    const { observer } = this.#options;
+    const members = this.#view.members;
+    for (const [id, incarnation] of this.#known) {
+      if (members[id]?.incarnation === incarnation) continue;
+      this.#known.delete(id);
+      observer.left(id);
+    }
+    for (const [id, { incarnation }] of Object.entries(members)) {
+      if (this.#known.has(id)) continue;
+      this.#known.set(id, incarnation);
+      observer.joined(id);
+    }
+  }
+
+  #wake(): void {
+    for (const check of this.#changed) check();
+  }
+
+  /** Resolves once the condition holds; rejects when the session is lost or the caller aborts. */
+  async #until(condition: () => boolean): Promise<void> {
+    const { signal } = this.#options;
+    const { lost } = this;
+    await new Promise<void>((resolve, reject) => {
+      const end = (settle: () => void): void => {
+        this.#changed.delete(check);
+        lost.removeEventListener("abort", check);
+        signal.removeEventListener("abort", check);
+        settle();
+      };
+      const check = (): void => {
+        if (condition()) end(resolve);
+        else if (lost.aborted) end(() => reject(lost.reason));
+        else if (signal.aborted) end(() => reject(signal.reason));
+      };
+      this.#changed.add(check);
+      lost.addEventListener("abort", check);
+      signal.addEventListener("abort", check);
+      check();
+    });
+  }
+}
+
+/** Opens a session with the TTL that the group runs on. */
+async function openSession(options: MemberOptions): Promise<Session> {
+  const { clock, identity, sessions, leases, memberId, previous, signal } = options;
+  const current = (await readRoster(leases, identity))?.roster;
+  const others = current !== undefined && hasOthers(current, memberId);
+  const ttlMs = others ? current.ttlMs : options.ttlMs;
+  await sessions.setTtl(ttlMs);
+  return await Session.open({
+    store: sessions,
+    clock,
+    memberId,
+    ttlMs,
+    signal,
+    ...(previous === undefined ? {} : { previous }),
+  });
+}
+
+function hasOthers(roster: Roster, memberId: string): boolean {
+  return Object.keys(roster.members).some((id) => id !== memberId);
+}
