@@ -15,7 +15,7 @@ help: ## List the targets
 .PHONY: setup
 setup: ## Install the npm packages, and find or fetch a nats-server
 	@scripts/setup.sh
-	@server="$(scripts/nats-server.sh)" && echo "nats-server: $server"
+	@server="$$(scripts/nats-server.sh)" && echo "nats-server: $$server"
 
 .PHONY: build
 build: setup ## Compile to dist/
