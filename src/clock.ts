@@ -7,10 +7,10 @@ import { setTimeout } from "node:timers/promises";
  * is never compared with another machine's.
  */
 export interface Clock {
-	/** Milliseconds since some fixed moment in the past. */
-	now(): number;
-	/** Resolves after `ms`, or rejects with the signal's reason when it aborts first. */
-	sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Milliseconds since some fixed moment in the past. */
+  now(): number;
+  /** Resolves after `ms`, or rejects with the signal's reason when it aborts first. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
 /**

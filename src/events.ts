@@ -27,9 +27,7 @@ export interface ConsumerEvents {
     { partition: number; epoch: number; next: string | undefined; durationMs: number },
   ];
   /** This member does not own the partition any more, and did not give it up. */
-  "partition:lost": [
-    { partition: number; epoch: number; reason: LostReason; error: DocktorError },
-  ];
+  "partition:lost": [{ partition: number; epoch: number; reason: LostReason; error: DocktorError }];
   /**
    * Messages were removed from the stream before the group had handled them: those of this
    * partition with a sequence from `first` to `last`, if there were any.

@@ -3,7 +3,13 @@
  * or several keys at a time. In each, a key's messages are handled in order.
  */
 import PQueue from "p-queue";
-import type { EachBatch, EachMessage, Handlers, HandlerContext, KeyConcurrency } from "./handlers.ts";
+import type {
+  EachBatch,
+  EachMessage,
+  Handlers,
+  HandlerContext,
+  KeyConcurrency,
+} from "./handlers.ts";
 import type { Message } from "./message.ts";
 
 /** The most messages in one batch. */

@@ -71,7 +71,7 @@ export class Pump {
     const { link, lease, stream, group, retention, subject, commit } = this.#options;
     const { partition, epoch, checkpoint } = lease;
     // First, as a work queue permits one consumer a subject.
-    await this.#removeDurable(checkpoint.previousEpoch);
+    await this.#removeDurable(checkpoint.previous?.epoch ?? 0);
     const after = checkpoint.sequence;
     const durable = await createDurable({
       link,

@@ -21,20 +21,21 @@ export interface SealOptions {
 export class Checkpoint {
   readonly partition: number;
   readonly epoch: number;
-  /** The epoch of the owner before; 0 if there was none. */
-  readonly previousEpoch: number;
-  /** Whether the record was of another stream of the same name, so that it started anew. */
-  readonly restarted: boolean;
+  /** The record before it was sealed; undefined if there was none. */
+  readonly previous: CheckpointRecord | undefined;
   readonly #store: Store;
   readonly #stream: string;
   #revision: number;
   #sequence: number;
 
-  private constructor(options: SealOptions, before: CheckpointRecord | undefined, revision: number) {
+  private constructor(
+    options: SealOptions,
+    before: CheckpointRecord | undefined,
+    revision: number,
+  ) {
     this.partition = options.partition;
     this.epoch = options.epoch;
-    this.previousEpoch = before?.epoch ?? 0;
-    this.restarted = before !== undefined && before.stream !== options.stream;
+    this.previous = before;
     this.#store = options.store;
     this.#stream = options.stream;
     this.#revision = revision;
@@ -62,6 +63,11 @@ export class Checkpoint {
         if (!isDocktorError(error, "CONFLICT")) throw error;
       }
     }
+  }
+
+  /** Whether the record was of another stream of the same name, so that it starts anew. */
+  get restarted(): boolean {
+    return this.previous !== undefined && this.previous.stream !== this.#stream;
   }
 
   /** The stream sequence up to which every message is handled. */

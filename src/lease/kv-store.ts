@@ -6,56 +6,51 @@ import { DocktorError } from "../errors.ts";
 import type { Link } from "../nats/connection.ts";
 import { fromNats, isMessageNotFound } from "../nats/errors.ts";
 import { settle } from "./settle.ts";
-import { ABSENT, type Entry, type SessionStore, type Store } from "./store.ts";
+import { ABSENT, type Entry, type SessionStore } from "./store.ts";
 
-/** How long one request may take before its outcome counts as unknown, if not said otherwise. */
 const REQUEST_TIMEOUT_MS = 2_000;
 
 /** What the bucket of a new group looks like. */
 export interface BucketOptions {
-	replicas: number;
-	/** Time to live of a key; without one, keys stay. */
-	ttlMs?: number;
+  replicas: number;
+  /** Time to live of a key; without one, keys stay. */
+  ttlMs?: number;
+  /** How long one request may take before its outcome counts as unknown. Default 2,000. */
+  requestTimeoutMs?: number;
 }
 
 /** Opens the bucket, creating it when it is missing. */
 export async function openBucket(
-	link: Link,
-	bucket: string,
-	options: BucketOptions,
+  link: Link,
+  bucket: string,
+  options: BucketOptions,
 ): Promise<KvStore> {
-	try {
-		const kv = await new Kvm(link.jetstream).create(bucket, {
-			history: 1,
-			replicas: options.replicas,
-			// Ownership may not be judged by a lagging replica: read from the leader.
-			allow_direct: false,
-			...(options.ttlMs === undefined ? {} : { ttl: options.ttlMs }),
-		});
-		return new KvStore(link, bucket, kv);
-	} catch (error) {
-		throw fromNats(error, `open bucket ${bucket}`);
-	}
+  try {
+    const kv = await manager(link, options.requestTimeoutMs).create(bucket, {
+      history: 1,
+      replicas: options.replicas,
+      // Ownership may not be judged by a lagging replica: read from the leader.
+      allow_direct: false,
+      ...(options.ttlMs === undefined ? {} : { ttl: options.ttlMs }),
+    });
+    return new KvStore(link, bucket, kv);
+  } catch (error) {
+    throw fromNats(error, `open bucket ${bucket}`);
+  }
 }
 
 /** Opens a bucket that must exist; undefined when it does not. */
-export async function findBucket(
-	link: Link,
-	bucket: string,
-): Promise<KvStore | undefined> {
-	const name = `KV_${bucket}`;
-	try {
-		await link.manager.streams.info(name);
-	} catch (error) {
-		const known = fromNats(error, `read bucket ${bucket}`);
-		if (known.code === "STREAM_NOT_FOUND") return undefined;
-		throw known;
-	}
-	const kv = await new Kvm(link.jetstream).open(bucket, {
-		bindOnly: true,
-		allow_direct: false,
-	});
-	return new KvStore(link, bucket, kv);
+export async function findBucket(link: Link, bucket: string): Promise<KvStore | undefined> {
+  const name = `KV_${bucket}`;
+  try {
+    await link.manager.streams.info(name);
+  } catch (error) {
+    const known = fromNats(error, `read bucket ${bucket}`);
+    if (known.code === "STREAM_NOT_FOUND") return undefined;
+    throw known;
+  }
+  const kv = await manager(link).open(bucket, { bindOnly: true, allow_direct: false });
+  return new KvStore(link, bucket, kv);
 }
 
 function manager(link: Link, timeout = REQUEST_TIMEOUT_MS): Kvm {
@@ -64,121 +59,116 @@ function manager(link: Link, timeout = REQUEST_TIMEOUT_MS): Kvm {
 
 /** A {@link Store} over one bucket. */
 export class KvStore implements SessionStore {
-	readonly #link: Link;
-	readonly #bucket: string;
-	readonly #kv: KV;
+  readonly #link: Link;
+  readonly #bucket: string;
+  readonly #kv: KV;
 
-	constructor(link: Link, bucket: string, kv: KV) {
-		this.#link = link;
-		this.#bucket = bucket;
-		this.#kv = kv;
-	}
+  constructor(link: Link, bucket: string, kv: KV) {
+    this.#link = link;
+    this.#bucket = bucket;
+    this.#kv = kv;
+  }
 
-	async get(key: string): Promise<Entry | undefined> {
-		const entry = await this.#read(key);
-		return entry === undefined || entry.operation !== "PUT"
-			? undefined
-			: decode(entry);
-	}
+  async get(key: string): Promise<Entry | undefined> {
+    const entry = await this.#read(key);
+    return entry === undefined || entry.operation !== "PUT" ? undefined : decode(entry);
+  }
 
-	async write(key: string, value: unknown, expected: number): Promise<number> {
-		const data = JSON.stringify(value);
-		return await settle({
-			key,
-			value,
-			read: () => this.get(key),
-			send: async () => {
-				try {
-					return expected === ABSENT
-						? await this.#kv.create(key, data)
-						: await this.#kv.update(key, data, expected);
-				} catch (error) {
-					throw fromNats(error, `write ${key} in bucket ${this.#bucket}`);
-				}
-			},
-		});
-	}
+  async write(key: string, value: unknown, expected: number): Promise<number> {
+    const data = JSON.stringify(value);
+    return await settle({
+      key,
+      value,
+      expected,
+      read: () => this.get(key),
+      send: async () => {
+        try {
+          return expected === ABSENT
+            ? await this.#kv.create(key, data)
+            : await this.#kv.update(key, data, expected);
+        } catch (error) {
+          throw fromNats(error, `write ${key} in bucket ${this.#bucket}`);
+        }
+      },
+    });
+  }
 
-	async delete(key: string, expected: number): Promise<void> {
-		try {
-			await this.#kv.delete(key, { previousSeq: expected });
-		} catch (error) {
-			throw fromNats(error, `delete ${key} in bucket ${this.#bucket}`);
-		}
-	}
+  async delete(key: string, expected: number): Promise<void> {
+    try {
+      await this.#kv.delete(key, { previousSeq: expected });
+    } catch (error) {
+      throw fromNats(error, `delete ${key} in bucket ${this.#bucket}`);
+    }
+  }
 
-	async *watch(filter: string, signal: AbortSignal): AsyncIterable<Entry> {
-		if (signal.aborted) return;
-		let stop = (): void => {};
-		try {
-			const changes = await this.#kv.watch({ key: filter });
-			stop = () => changes.stop();
-			signal.addEventListener("abort", stop, { once: true });
-			if (signal.aborted) return;
-			for await (const change of changes) yield decode(change);
-		} catch (error) {
-			throw fromNats(error, `watch bucket ${this.#bucket}`);
-		} finally {
-			signal.removeEventListener("abort", stop);
-			stop();
-		}
-	}
+  async *watch(filter: string, signal: AbortSignal): AsyncIterable<Entry> {
+    if (signal.aborted) return;
+    let stop = (): void => {};
+    try {
+      const changes = await this.#kv.watch({ key: filter });
+      stop = () => changes.stop();
+      signal.addEventListener("abort", stop, { once: true });
+      if (signal.aborted) return;
+      for await (const change of changes) yield decode(change);
+    } catch (error) {
+      throw fromNats(error, `watch bucket ${this.#bucket}`);
+    } finally {
+      signal.removeEventListener("abort", stop);
+      stop();
+    }
+  }
 
-	async live(): Promise<{ keys: ReadonlySet<string>; ttlMs: number }> {
-		const prefix = `$KV.${this.#bucket}.`;
-		try {
-			const info = await this.#link.manager.streams.info(`KV_${this.#bucket}`, {
-				subjects_filter: `${prefix}>`,
-			});
-			const subjects = Object.keys(info.state.subjects ?? {});
-			return {
-				keys: new Set(subjects.map((subject) => subject.slice(prefix.length))),
-				ttlMs: info.config.max_age / 1e6,
-			};
-		} catch (error) {
-			throw fromNats(error, `read bucket ${this.#bucket}`);
-		}
-	}
+  async live(): Promise<{ keys: ReadonlySet<string>; ttlMs: number }> {
+    const prefix = `$KV.${this.#bucket}.`;
+    try {
+      const info = await this.#link.manager.streams.info(`KV_${this.#bucket}`, {
+        subjects_filter: `${prefix}>`,
+      });
+      const subjects = Object.keys(info.state.subjects ?? {});
+      return {
+        keys: new Set(subjects.map((subject) => subject.slice(prefix.length))),
+        ttlMs: info.config.max_age / 1e6,
+      };
+    } catch (error) {
+      throw fromNats(error, `read bucket ${this.#bucket}`);
+    }
+  }
 
-	async setTtl(ttlMs: number): Promise<void> {
-		try {
-			const name = `KV_${this.#bucket}`;
-			const { config } = await this.#link.manager.streams.info(name);
-			if (config.max_age === nanos(ttlMs)) return;
-			const max_age = nanos(ttlMs);
-			// The server refuses a deduplication window longer than the messages' age.
-			const duplicate_window = Math.min(config.duplicate_window, max_age);
-			await this.#link.manager.streams.update(name, {
-				max_age,
-				duplicate_window,
-			});
-		} catch (error) {
-			throw fromNats(error, `set the time to live of bucket ${this.#bucket}`);
-		}
-	}
+  async setTtl(ttlMs: number): Promise<void> {
+    try {
+      const name = `KV_${this.#bucket}`;
+      const { config } = await this.#link.manager.streams.info(name);
+      if (config.max_age === nanos(ttlMs)) return;
+      const max_age = nanos(ttlMs);
+      // The server refuses a deduplication window longer than the messages' age.
+      const duplicate_window = Math.min(config.duplicate_window, max_age);
+      await this.#link.manager.streams.update(name, {
+        max_age,
+        duplicate_window,
+      });
+    } catch (error) {
+      throw fromNats(error, `set the time to live of bucket ${this.#bucket}`);
+    }
+  }
 
-	async #read(key: string): Promise<KvEntry | undefined> {
-		try {
-			return (await this.#kv.get(key)) ?? undefined;
-		} catch (error) {
-			if (isMessageNotFound(error)) return undefined;
-			throw fromNats(error, `read ${key} in bucket ${this.#bucket}`);
-		}
-	}
+  async #read(key: string): Promise<KvEntry | undefined> {
+    try {
+      return (await this.#kv.get(key)) ?? undefined;
+    } catch (error) {
+      if (isMessageNotFound(error)) return undefined;
+      throw fromNats(error, `read ${key} in bucket ${this.#bucket}`);
+    }
+  }
 }
 
 function decode(entry: KvEntry): Entry {
-	const { key, revision } = entry;
-	if (entry.operation !== "PUT") return { key, revision, value: undefined };
-	try {
-		return { key, revision, value: entry.json() };
-	} catch (error) {
-		throw new DocktorError(
-			"RECORD_INVALID",
-			`${key} in bucket ${entry.bucket} is not JSON`,
-			{
-				cause: error,
-			},
-		);
-	}
+  const { key, revision } = entry;
+  if (entry.operation !== "PUT") return { key, revision, value: undefined };
+  try {
+    return { key, revision, value: entry.json() };
+  } catch (error) {
+    throw new DocktorError("RECORD_INVALID", `${key} in bucket ${entry.bucket} is not JSON`, {
+      cause: error,
+    });
+  }
 }

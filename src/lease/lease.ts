@@ -39,7 +39,12 @@ export class Lease {
   /** The revision of the lease record. */
   readonly revision: number;
 
-  private constructor(options: ClaimOptions, epoch: number, revision: number, checkpoint: Checkpoint) {
+  private constructor(
+    options: ClaimOptions,
+    epoch: number,
+    revision: number,
+    checkpoint: Checkpoint,
+  ) {
     this.partition = options.partition;
     this.epoch = epoch;
     this.checkpoint = checkpoint;
@@ -116,7 +121,9 @@ export class Lease {
   }
 
   #whyLost(): unknown {
-    return this.#lost.signal.aborted ? this.#lost.signal.reason : untrusted(this.partition, this.#session);
+    return this.#lost.signal.aborted
+      ? this.#lost.signal.reason
+      : untrusted(this.partition, this.#session);
   }
 }
 

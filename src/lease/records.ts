@@ -6,10 +6,10 @@ import { DocktorError } from "../errors.ts";
 
 /** In the members bucket, under the member's id: this life of the member is alive. */
 export interface SessionRecord {
-	/** Names one life of a member; another one starts when the session is lost. */
-	readonly incarnation: string;
-	/** Whether another member declared the session dead. Such a record only blocks its renewal. */
-	readonly expired?: true;
+  /** Names one life of a member; another one starts when the session is lost. */
+  readonly incarnation: string;
+  /** Whether another member declared the session dead. Such a record only blocks its renewal. */
+  readonly expired?: true;
 }
 
 /** What a member is about. `draining`: it hands its partitions over and will leave. */
@@ -17,41 +17,41 @@ export type MemberState = "active" | "draining";
 
 /** One member in the roster. */
 export interface RosterMember {
-	readonly incarnation: string;
-	readonly state: MemberState;
-	/** When it joined, Unix milliseconds by its own clock; for people, never compared. */
-	readonly startedAt: number;
+  readonly incarnation: string;
+  readonly state: MemberState;
+  /** When it joined, Unix milliseconds by its own clock; for people, never compared. */
+  readonly startedAt: number;
 }
 
 /** Who belongs to the group. One record, so that its revisions order all joins and leaves. */
 export interface Roster {
-	readonly stream: string;
-	readonly subject: string;
-	readonly group: string;
-	/** How long a session lives without renewal; the same for all members. */
-	readonly ttlMs: number;
-	readonly members: Readonly<Record<string, RosterMember>>;
+  readonly stream: string;
+  readonly subject: string;
+  readonly group: string;
+  /** How long a session lives without renewal; the same for all members. */
+  readonly ttlMs: number;
+  readonly members: Readonly<Record<string, RosterMember>>;
 }
 
 /** Who owns a partition. Changes only when ownership does. */
 export interface LeaseRecord {
-	/** Grows with every claim: the fencing token. */
-	readonly epoch: number;
-	/** The owner's member id; absent when released. */
-	readonly owner?: string;
-	/** The owner's incarnation when it claimed. */
-	readonly incarnation?: string;
-	/** For whom it was released: a hint, so that only that one claims. */
-	readonly next?: string;
+  /** Grows with every claim: the fencing token. */
+  readonly epoch: number;
+  /** The owner's member id; absent when released. */
+  readonly owner?: string;
+  /** The owner's incarnation when it claimed. */
+  readonly incarnation?: string;
+  /** For whom it was released: a hint, so that only that one claims. */
+  readonly next?: string;
 }
 
 /** How far a partition is handled. Written by the owner of `epoch`, and by nobody else. */
 export interface CheckpointRecord {
-	readonly epoch: number;
-	/** The stream sequence up to which every message of the partition is handled. */
-	readonly sequence: number;
-	/** When the stream was created: a stream of the same name made later has other messages. */
-	readonly stream: string;
+  readonly epoch: number;
+  /** The stream sequence up to which every message of the partition is handled. */
+  readonly sequence: number;
+  /** When the stream was created: a stream of the same name made later has other messages. */
+  readonly stream: string;
 }
 
 /** The roster's key. It matches {@link LEASE_FILTER}, so one watch sees roster and leases in order. */
@@ -61,92 +61,92 @@ export const ROSTER_KEY = "lease.roster";
 export const LEASE_FILTER = "lease.*";
 
 export function leaseKey(partition: number): string {
-	return `lease.${partition}`;
+  return `lease.${partition}`;
 }
 
 export function checkpointKey(partition: number): string {
-	return `checkpoint.${partition}`;
+  return `checkpoint.${partition}`;
 }
 
 /** The partition of a lease's key; undefined for the roster and for foreign keys. */
 export function partitionOfLeaseKey(key: string): number | undefined {
-	const match = /^lease\.(\d+)$/.exec(key);
-	return match ? Number(match[1]) : undefined;
+  const match = /^lease\.(\d+)$/.exec(key);
+  return match ? Number(match[1]) : undefined;
 }
 
 type Fields = Record<string, unknown>;
 
 function isObject(value: unknown): value is Fields {
-	return typeof value === "object" && value !== null && !Array.isArray(value);
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isCount(value: unknown): value is number {
-	return Number.isSafeInteger(value) && (value as number) >= 0;
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function isOptionalString(value: unknown): value is string | undefined {
-	return value === undefined || typeof value === "string";
+  return value === undefined || typeof value === "string";
 }
 
 function invalid(key: string): DocktorError {
-	return new DocktorError(
-		"RECORD_INVALID",
-		`the record ${key} in the group's bucket was not written by docktor: delete the bucket if nothing else uses it, or choose another group name`,
-	);
+  return new DocktorError(
+    "RECORD_INVALID",
+    `the record ${key} in the group's bucket was not written by docktor: delete the bucket if nothing else uses it, or choose another group name`,
+  );
 }
 
 export function parseSession(key: string, value: unknown): SessionRecord {
-	if (isObject(value) && typeof value["incarnation"] === "string") {
-		return value as unknown as SessionRecord;
-	}
-	throw invalid(key);
+  if (isObject(value) && typeof value["incarnation"] === "string") {
+    return value as unknown as SessionRecord;
+  }
+  throw invalid(key);
 }
 
 export function parseRoster(value: unknown): Roster {
-	if (
-		isObject(value) &&
-		typeof value["stream"] === "string" &&
-		typeof value["subject"] === "string" &&
-		typeof value["group"] === "string" &&
-		isCount(value["ttlMs"]) &&
-		isObject(value["members"]) &&
-		Object.values(value["members"]).every(isRosterMember)
-	) {
-		return value as unknown as Roster;
-	}
-	throw invalid(ROSTER_KEY);
+  if (
+    isObject(value) &&
+    typeof value["stream"] === "string" &&
+    typeof value["subject"] === "string" &&
+    typeof value["group"] === "string" &&
+    isCount(value["ttlMs"]) &&
+    isObject(value["members"]) &&
+    Object.values(value["members"]).every(isRosterMember)
+  ) {
+    return value as unknown as Roster;
+  }
+  throw invalid(ROSTER_KEY);
 }
 
 function isRosterMember(value: unknown): boolean {
-	return (
-		isObject(value) &&
-		typeof value["incarnation"] === "string" &&
-		(value["state"] === "active" || value["state"] === "draining") &&
-		isCount(value["startedAt"])
-	);
+  return (
+    isObject(value) &&
+    typeof value["incarnation"] === "string" &&
+    (value["state"] === "active" || value["state"] === "draining") &&
+    isCount(value["startedAt"])
+  );
 }
 
 export function parseLease(key: string, value: unknown): LeaseRecord {
-	if (
-		isObject(value) &&
-		isCount(value["epoch"]) &&
-		isOptionalString(value["owner"]) &&
-		isOptionalString(value["incarnation"]) &&
-		isOptionalString(value["next"])
-	) {
-		return value as unknown as LeaseRecord;
-	}
-	throw invalid(key);
+  if (
+    isObject(value) &&
+    isCount(value["epoch"]) &&
+    isOptionalString(value["owner"]) &&
+    isOptionalString(value["incarnation"]) &&
+    isOptionalString(value["next"])
+  ) {
+    return value as unknown as LeaseRecord;
+  }
+  throw invalid(key);
 }
 
 export function parseCheckpoint(key: string, value: unknown): CheckpointRecord {
-	if (
-		isObject(value) &&
-		isCount(value["epoch"]) &&
-		isCount(value["sequence"]) &&
-		typeof value["stream"] === "string"
-	) {
-		return value as unknown as CheckpointRecord;
-	}
-	throw invalid(key);
+  if (
+    isObject(value) &&
+    isCount(value["epoch"]) &&
+    isCount(value["sequence"]) &&
+    typeof value["stream"] === "string"
+  ) {
+    return value as unknown as CheckpointRecord;
+  }
+  throw invalid(key);
 }

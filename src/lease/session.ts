@@ -43,7 +43,12 @@ export class Session {
   #trustedUntil: number;
   #keeping: Promise<void>;
 
-  private constructor(options: SessionOptions, incarnation: string, revision: number, sentAt: number) {
+  private constructor(
+    options: SessionOptions,
+    incarnation: string,
+    revision: number,
+    sentAt: number,
+  ) {
     this.memberId = options.memberId;
     this.incarnation = incarnation;
     this.ttlMs = options.ttlMs;

@@ -14,32 +14,33 @@ const ATTEMPTS = 3;
 
 /** One compare-and-set, as a store can send it. */
 export interface Write {
-	key: string;
-	value: unknown;
-	send(): Promise<number>;
-	read(): Promise<Entry | undefined>;
+  key: string;
+  value: unknown;
+  /** The revision the key must have for the write to be accepted. */
+  expected: number;
+  send(): Promise<number>;
+  read(): Promise<Entry | undefined>;
 }
 
 /** Sends the write and returns its revision, settling unknown outcomes by reading back. */
 export async function settle(write: Write): Promise<number> {
-	for (let attempt = 1; ; attempt++) {
-		try {
-			return await write.send();
-		} catch (error) {
-			const conflict = isDocktorError(error, "CONFLICT");
-			// A conflict at the first attempt is another's write; later it may be our own copy.
-			if (conflict && attempt === 1) throw error;
-			if (!conflict && !isDocktorError(error, "TIMEOUT")) throw error;
-			const landed = await landedAt(write);
-			if (landed !== undefined) return landed;
-			if (conflict || attempt === ATTEMPTS) throw error;
-		}
-	}
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await write.send();
+    } catch (error) {
+      const conflict = isDocktorError(error, "CONFLICT");
+      // A conflict at the first attempt is another's write; later it may be our own copy.
+      if (conflict && attempt === 1) throw error;
+      if (!conflict && !isDocktorError(error, "TIMEOUT")) throw error;
+      const landed = await landedAt(write);
+      if (landed !== undefined) return landed;
+      if (conflict || attempt === ATTEMPTS) throw error;
+    }
+  }
 }
 
 async function landedAt(write: Write): Promise<number | undefined> {
-	const entry = await write.read().catch(() => undefined);
-	return entry !== undefined && isDeepStrictEqual(entry.value, write.value)
-		? entry.revision
-		: undefined;
+  const entry = await write.read().catch(() => undefined);
+  if (entry === undefined || entry.revision <= write.expected) return undefined;
+  return isDeepStrictEqual(entry.value, write.value) ? entry.revision : undefined;
 }

@@ -5,7 +5,13 @@
 import type { Clock } from "../clock.ts";
 import { type DocktorError, toDocktorError } from "../errors.ts";
 import type { LeaseEntry } from "./lease.ts";
-import { LEASE_FILTER, parseLease, parseRoster, partitionOfLeaseKey, ROSTER_KEY } from "./records.ts";
+import {
+  LEASE_FILTER,
+  parseLease,
+  parseRoster,
+  partitionOfLeaseKey,
+  ROSTER_KEY,
+} from "./records.ts";
 import type { Members } from "./roster.ts";
 import type { Entry, Store } from "./store.ts";
 
@@ -97,8 +103,7 @@ export class GroupView {
   }
 
   #see(entry: Entry): boolean {
-    const isNew =
-      entry.key === ROSTER_KEY ? this.#seeRoster(entry) : this.#seeLease(entry);
+    const isNew = entry.key === ROSTER_KEY ? this.#seeRoster(entry) : this.#seeLease(entry);
     this.#revision = Math.max(this.#revision, entry.revision);
     return isNew;
   }

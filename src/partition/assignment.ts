@@ -23,7 +23,7 @@ export type Assignment = readonly (string | undefined)[];
 
 /** Computes the assignment. */
 export function assign({ partitions, members, holderOf }: AssignmentInput): Assignment {
-  const owners = new Array<string | undefined>(partitions).fill(undefined);
+  const owners = Array.from<string | undefined>({ length: partitions });
   const held = new Map<string, number[]>();
   for (const member of [...members].sort()) held.set(member, []);
   if (held.size === 0) return owners;

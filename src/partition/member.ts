@@ -4,7 +4,7 @@
  * starts with another incarnation.
  */
 import type { Clock } from "../clock.ts";
-import { type DocktorError, toDocktorError } from "../errors.ts";
+import { DocktorError, toDocktorError } from "../errors.ts";
 import type { Lease } from "../lease/lease.ts";
 import { watchLiveness } from "../lease/liveness.ts";
 import type { MemberState, Roster } from "../lease/records.ts";
@@ -140,8 +140,8 @@ export class Member {
       await changeRoster(leases, identity, (roster) =>
         withoutMember(roster, memberId, this.incarnation),
       );
-      // Unless the view has shown it already.
-      if (this.#known.delete(memberId)) this.#options.observer.left(memberId);
+      // The view may not live to show it.
+      this.#announce(withoutSelf(this.#view.members, memberId));
     } finally {
       await this.#stop();
       await this.#session.end();
@@ -188,12 +188,13 @@ export class Member {
 
   async #stop(): Promise<void> {
     this.#stopped.abort();
-    await this.#rebalancer.abort(toDocktorError(this.lost.reason ?? "the member left"));
+    const left = new DocktorError("CLOSED", `member ${this.#options.memberId} left the group`);
+    await this.#rebalancer.abort(this.lost.aborted ? toDocktorError(this.lost.reason) : left);
     await Promise.all([this.#view.stop(), this.#watching]);
   }
 
   #onChange(): void {
-    this.#announce();
+    this.#announce(this.#view.members);
     this.#rebalancer.evaluate();
     this.#wake();
   }
@@ -206,9 +207,8 @@ export class Member {
   }
 
   /** Tells who came and went since the last look. */
-  #announce(): void {
+  #announce(members: Members): void {
     const { observer } = this.#options;
-    const members = this.#view.members;
     for (const [id, incarnation] of this.#known) {
       if (members[id]?.incarnation === incarnation) continue;
       this.#known.delete(id);
@@ -247,6 +247,11 @@ export class Member {
       check();
     });
   }
+}
+
+function withoutSelf(members: Members, memberId: string): Members {
+  const { [memberId]: _self, ...others } = members;
+  return others;
 }
 
 /** Opens a session with the TTL that the group runs on. */

@@ -16,83 +16,67 @@ export const KEY_HEADER = "Docktor-Key";
 export const TOPOLOGY_BUCKET = "docktor_topology";
 
 /** Checks a name that becomes part of bucket, key and durable names: letters, digits, `-`, `_`. */
-export function checkName(
-	what: "group" | "memberId" | "stream",
-	name: string,
-): string {
-	if (NAME.test(name)) return name;
-	throw new DocktorError(
-		"INVALID_OPTION",
-		`${what} ${JSON.stringify(name)} is not a valid name: use letters, digits, "-" and "_" only`,
-	);
+export function checkName(what: "group" | "memberId" | "stream", name: string): string {
+  if (NAME.test(name)) return name;
+  throw new DocktorError(
+    "INVALID_OPTION",
+    `${what} ${JSON.stringify(name)} is not a valid name: use letters, digits, "-" and "_" only`,
+  );
 }
 
 /** Checks the subject prefix: tokens joined by dots, of characters that a bucket key may have. */
 export function checkSubject(subject: string): string {
-	if (
-		subject !== "" &&
-		subject.split(".").every((token) => SUBJECT_TOKEN.test(token))
-	) {
-		return subject;
-	}
-	throw new DocktorError(
-		"INVALID_OPTION",
-		`subject ${JSON.stringify(subject)} is not a valid prefix: use tokens of letters, digits, "-" and "_" joined by dots, such as "events"`,
-	);
+  if (subject !== "" && subject.split(".").every((token) => SUBJECT_TOKEN.test(token))) {
+    return subject;
+  }
+  throw new DocktorError(
+    "INVALID_OPTION",
+    `subject ${JSON.stringify(subject)} is not a valid prefix: use tokens of letters, digits, "-" and "_" joined by dots, such as "events"`,
+  );
 }
 
 /** Checks a partition count: a whole number from 1 to {@link MAX_PARTITIONS}. */
 export function checkPartitions(partitions: number): number {
-	if (
-		Number.isInteger(partitions) &&
-		partitions >= 1 &&
-		partitions <= MAX_PARTITIONS
-	) {
-		return partitions;
-	}
-	throw new DocktorError(
-		"INVALID_OPTION",
-		`partitions ${partitions} is not possible: use a whole number from 1 to ${MAX_PARTITIONS}`,
-	);
+  if (Number.isInteger(partitions) && partitions >= 1 && partitions <= MAX_PARTITIONS) {
+    return partitions;
+  }
+  throw new DocktorError(
+    "INVALID_OPTION",
+    `partitions ${partitions} is not possible: use a whole number from 1 to ${MAX_PARTITIONS}`,
+  );
 }
 
 /** The subject of one partition: `<subject>.p.<n>`. */
 export function partitionSubject(subject: string, partition: number): string {
-	return `${subject}.p.${partition}`;
+  return `${subject}.p.${partition}`;
 }
 
 /** The subjects of all partitions, as a stream stores them. */
 export function allPartitionSubjects(subject: string): string {
-	return `${subject}.p.*`;
+  return `${subject}.p.*`;
 }
 
 /** The bucket of the group's sessions: who is alive. */
 export function membersBucket(stream: string, group: string): string {
-	return `docktor_${stream}_${group}_members`;
+  return `docktor_${stream}_${group}_members`;
 }
 
 /** The bucket of the group's roster, leases and checkpoints: who owns what, how far it is. */
 export function leasesBucket(stream: string, group: string): string {
-	return `docktor_${stream}_${group}_leases`;
+  return `docktor_${stream}_${group}_leases`;
 }
 
 /** The durable consumer of one partition in one epoch. */
-export function durableName(
-	group: string,
-	partition: number,
-	epoch: number,
-): string {
-	return `${group}-p${partition}-e${epoch}`;
+export function durableName(group: string, partition: number, epoch: number): string {
+  return `${group}-p${partition}-e${epoch}`;
 }
 
 /** Partition and epoch of a durable of this group; undefined for anyone else's. */
 export function parseDurableName(
-	group: string,
-	name: string,
+  group: string,
+  name: string,
 ): { partition: number; epoch: number } | undefined {
-	if (!name.startsWith(`${group}-p`)) return undefined;
-	const match = /^p(\d+)-e(\d+)$/.exec(name.slice(group.length + 1));
-	return match
-		? { partition: Number(match[1]), epoch: Number(match[2]) }
-		: undefined;
+  if (!name.startsWith(`${group}-p`)) return undefined;
+  const match = /^p(\d+)-e(\d+)$/.exec(name.slice(group.length + 1));
+  return match ? { partition: Number(match[1]), epoch: Number(match[2]) } : undefined;
 }

@@ -20,10 +20,13 @@ export interface PartitionWork {
   start(lease: Lease): Promise<void>;
   /** Ends work in good order: finishes what is under way and commits it. */
   finish(lease: Lease): Promise<void>;
-  /** The partition was handed over, or is free for anyone. */
-  released(lease: Lease, next: string | undefined): void;
+  /**
+   * The partition was handed over to `next`, or is free for anyone; `durationMs` since the
+   * release was begun.
+   */
+  released(lease: Lease, next: string | undefined, durationMs: number): void;
   /** Ends work at once: the lease is lost. */
-  abort(lease: Lease, reason: DocktorError): Promise<void>;
+  abort(lease: Lease, reason: DocktorError): void;
 }
 
 /** What a rebalancer needs. */
@@ -116,7 +119,8 @@ export class Rebalancer {
     const { memberId } = this.#options.session;
     const lease = this.#owned.get(partition);
     if (owner === memberId) {
-      if (lease === undefined) return this.#claimable(partition) ? () => this.#claim(partition) : undefined;
+      if (lease === undefined)
+        return this.#claimable(partition) ? () => this.#claim(partition) : undefined;
       return this.#interrupted.has(lease) ? () => this.#release(lease, memberId) : undefined;
     }
     if (lease !== undefined) return () => this.#release(lease, owner);
@@ -196,12 +200,14 @@ export class Rebalancer {
   }
 
   async #release(lease: Lease, next: string | undefined): Promise<void> {
+    const { clock, work } = this.#options;
     const { partition } = lease;
+    const begunAt = clock.now();
     try {
-      await this.#options.work.finish(lease);
+      await work.finish(lease);
       if (this.#owned.get(partition) !== lease) return;
       this.#written.set(partition, await lease.release(next));
-      if (this.#owned.delete(partition)) this.#options.work.released(lease, next);
+      if (this.#owned.delete(partition)) work.released(lease, next, clock.now() - begunAt);
     } catch (error) {
       if (!this.#owned.delete(partition)) return;
       const known = toDocktorError(error);
@@ -215,7 +221,13 @@ export class Rebalancer {
     if (seen === undefined) return;
     try {
       const { epoch } = seen.record;
-      const revision = await releaseRecord(this.#options.store, partition, epoch, next, seen.revision);
+      const revision = await releaseRecord(
+        this.#options.store,
+        partition,
+        epoch,
+        next,
+        seen.revision,
+      );
       this.#written.set(partition, revision);
     } catch (error) {
       if (!isDocktorError(error, "CONFLICT")) await this.#failed(toDocktorError(error));
@@ -230,7 +242,7 @@ export class Rebalancer {
 
   async #lose(lease: Lease, reason: DocktorError): Promise<void> {
     lease.lose(reason);
-    await this.#options.work.abort(lease, reason);
+    this.#options.work.abort(lease, reason);
   }
 
   async #run(partition: number, step: () => Promise<void>): Promise<void> {

@@ -12,26 +12,26 @@ import { PARTITION_HASH } from "./partitioner.ts";
 
 /** What is recorded of a subject. */
 export interface Topology {
-	readonly partitions: number;
-	/** How keys are mapped to partitions. */
-	readonly hash: string;
-	/** Counts changes of the partitioning; 1 at first. */
-	readonly generation: number;
+  readonly partitions: number;
+  /** How keys are mapped to partitions. */
+  readonly hash: string;
+  /** Counts changes of the partitioning; 1 at first. */
+  readonly generation: number;
 }
 
 /** The subject whose topology is meant. */
 export interface TopologyScope {
-	stream: string;
-	subject: string;
+  stream: string;
+  subject: string;
 }
 
 /** The recorded topology; undefined when nobody used the subject yet. */
 export async function readTopology(
-	link: Link,
-	scope: TopologyScope,
+  link: Link,
+  scope: TopologyScope,
 ): Promise<Topology | undefined> {
-	const store = await findBucket(link, TOPOLOGY_BUCKET);
-	return store === undefined ? undefined : await read(store, scope);
+  const store = await findBucket(link, TOPOLOGY_BUCKET);
+  return store === undefined ? undefined : await read(store, scope);
 }
 
 /**
@@ -41,72 +41,64 @@ export async function readTopology(
  * @throws DocktorError PARTITION_COUNT_MISMATCH, PARTITION_COUNT_UNKNOWN
  */
 export async function agreeOnPartitions(
-	link: Link,
-	scope: TopologyScope & { partitions?: number; replicas: number },
+  link: Link,
+  scope: TopologyScope & { partitions?: number; replicas: number },
 ): Promise<number> {
-	const known = await readTopology(link, scope);
-	if (known !== undefined) return check(scope, known);
-	const { partitions } = scope;
-	if (partitions === undefined) {
-		throw new DocktorError(
-			"PARTITION_COUNT_UNKNOWN",
-			`nobody has set how many partitions ${scope.subject} on stream ${scope.stream} has: give the option partitions once`,
-		);
-	}
-	const store = await openBucket(link, TOPOLOGY_BUCKET, {
-		replicas: scope.replicas,
-	});
-	const topology: Topology = {
-		partitions,
-		hash: PARTITION_HASH,
-		generation: 1,
-	};
-	try {
-		await store.write(key(scope), topology, ABSENT);
-		return partitions;
-	} catch (error) {
-		const first = isDocktorError(error, "CONFLICT")
-			? await read(store, scope)
-			: undefined;
-		if (first === undefined) throw error;
-		return check(scope, first);
-	}
+  const known = await readTopology(link, scope);
+  if (known !== undefined) return check(scope, known);
+  const { partitions } = scope;
+  if (partitions === undefined) {
+    throw new DocktorError(
+      "PARTITION_COUNT_UNKNOWN",
+      `nobody has set how many partitions ${scope.subject} on stream ${scope.stream} has: give the option partitions once`,
+    );
+  }
+  const store = await openBucket(link, TOPOLOGY_BUCKET, {
+    replicas: scope.replicas,
+  });
+  const topology: Topology = {
+    partitions,
+    hash: PARTITION_HASH,
+    generation: 1,
+  };
+  try {
+    await store.write(key(scope), topology, ABSENT);
+    return partitions;
+  } catch (error) {
+    const first = isDocktorError(error, "CONFLICT") ? await read(store, scope) : undefined;
+    if (first === undefined) throw error;
+    return check(scope, first);
+  }
 }
 
 function key(scope: TopologyScope): string {
-	return `${scope.stream}.${scope.subject}`;
+  return `${scope.stream}.${scope.subject}`;
 }
 
-async function read(
-	store: Store,
-	scope: TopologyScope,
-): Promise<Topology | undefined> {
-	const value = (await store.get(key(scope)))?.value;
-	if (value === undefined) return undefined;
-	const { partitions, hash, generation } = value as Partial<Topology>;
-	if (
-		Number.isInteger(partitions) &&
-		Number(partitions) >= 1 &&
-		hash === PARTITION_HASH &&
-		Number.isInteger(generation)
-	) {
-		return value as Topology;
-	}
-	throw new DocktorError(
-		"RECORD_INVALID",
-		`the record ${key(scope)} in bucket ${TOPOLOGY_BUCKET} is not one this version of docktor can read: ${JSON.stringify(value)}`,
-	);
+async function read(store: Store, scope: TopologyScope): Promise<Topology | undefined> {
+  const value = (await store.get(key(scope)))?.value;
+  if (value === undefined) return undefined;
+  const { partitions, hash, generation } = value as Partial<Topology>;
+  if (
+    Number.isInteger(partitions) &&
+    Number(partitions) >= 1 &&
+    hash === PARTITION_HASH &&
+    Number.isInteger(generation)
+  ) {
+    return value as Topology;
+  }
+  throw new DocktorError(
+    "RECORD_INVALID",
+    `the record ${key(scope)} in bucket ${TOPOLOGY_BUCKET} is not one this version of docktor can read: ${JSON.stringify(value)}`,
+  );
 }
 
-function check(
-	scope: TopologyScope & { partitions?: number },
-	known: Topology,
-): number {
-	if (scope.partitions === undefined || scope.partitions === known.partitions) {
-		return known.partitions;
-	}
-	throw new DocktorError(
-		"PARTITION_COUNT_MISMATCH",
-		`${scope.subject} on stream ${scope.stream} has ${known.partitions} partitions, not ${scope.partitions}: use ${known.partitions}, or leave partitions out`,
-	);
+function check(scope: TopologyScope & { partitions?: number }, known: Topology): number {
+  if (scope.partitions === undefined || scope.partitions === known.partitions) {
+    return known.partitions;
+  }
+  throw new DocktorError(
+    "PARTITION_COUNT_MISMATCH",
+    `${scope.subject} on stream ${scope.stream} has ${known.partitions} partitions, not ${scope.partitions}: use ${known.partitions}, or leave partitions out`,
+  );
 }

@@ -1,0 +1,305 @@
+/** A member of a consumer group: joins, works on its partitions, leaves. */
+import { EventEmitter } from "node:events";
+import { systemClock } from "../clock.ts";
+import { DocktorError, type ErrorCode, toDocktorError } from "../errors.ts";
+import type { ConsumerEvents } from "../events.ts";
+import { Member } from "../partition/member.ts";
+import type { Handlers } from "./handlers.ts";
+import { type ConsumerOptions, type ConsumerSettings, resolveOptions } from "./options.ts";
+import { openResources, type Resources } from "./resources.ts";
+import { Workload } from "./workload.ts";
+
+/** How long to wait before a member whose session was lost tries again to join. */
+const REJOIN_MS = 250;
+
+/** Errors after which going on makes no sense. */
+const FATAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "CONNECTION_CLOSED",
+  "GROUP_MISMATCH",
+  "MEMBER_ID_IN_USE",
+  "NOT_AUTHORIZED",
+  "RECORD_INVALID",
+  "STREAM_NOT_FOUND",
+]);
+
+/**
+ * What a consumer is doing.
+ *
+ * - `idle`: not started
+ * - `joining`: on its way into the group, at first or after its session was lost
+ * - `running`: a member that works on its partitions
+ * - `draining`: handing its partitions over
+ * - `closed`: out of the group
+ * - `failed`: out of the group because it cannot go on; `closed()` tells why
+ */
+export type ConsumerState = "idle" | "joining" | "running" | "draining" | "closed" | "failed";
+
+/**
+ * One member of a consumer group.
+ *
+ * The members share the partitions: each partition is handled by one of them at a time, in
+ * order. When a member joins, leaves or dies, the others hand over or take over.
+ *
+ * Without a listener for `error`, errors become process warnings.
+ *
+ * @example
+ * const consumer = new Consumer({ stream: "EVENTS", subject: "events", partitions: 32, group: "WORKERS" });
+ * await consumer.run({ eachMessage: async (message) => console.log(message.key, message.string()) });
+ * process.once("SIGTERM", () => consumer.drain());
+ */
+export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDisposable {
+  readonly #settings: ConsumerSettings;
+  /** Aborts when this consumer is to stop at once. */
+  readonly #stopped = new AbortController();
+  readonly #closed: Promise<DocktorError | undefined>;
+  #resolveClosed: (error: DocktorError | undefined) => void = () => {};
+  #state: ConsumerState = "idle";
+  #resources: Resources | undefined;
+  #workload: Workload | undefined;
+  #member: Member | undefined;
+  #ending: Promise<void> | undefined;
+
+  /** @throws DocktorError INVALID_OPTION */
+  constructor(options: ConsumerOptions) {
+    super();
+    this.#settings = resolveOptions(options);
+    this.#closed = new Promise((resolve) => (this.#resolveClosed = resolve));
+  }
+
+  /** This member's id in the group. */
+  get memberId(): string {
+    return this.#settings.memberId;
+  }
+
+  /** What this consumer is doing. */
+  get state(): ConsumerState {
+    return this.#state;
+  }
+
+  /** The partitions owned now, sorted. */
+  get assignment(): readonly number[] {
+    return this.#member?.owned ?? [];
+  }
+
+  /** How many partitions the subject has; undefined until the consumer has joined. */
+  get partitions(): number | undefined {
+    return this.#resources?.partitions;
+  }
+
+  /** The TTL of sessions that the group runs on, in milliseconds; undefined until joined. */
+  get sessionTtlMs(): number | undefined {
+    return this.#member?.ttlMs;
+  }
+
+  /**
+   * Joins the group and starts to handle messages. Resolves once this member is in the
+   * group; its partitions follow as `partition:claimed`.
+   *
+   * @throws DocktorError INVALID_OPTION, CONNECTION_FAILED, NOT_AUTHORIZED, JETSTREAM_DISABLED,
+   *   SERVER_UNSUPPORTED, STREAM_NOT_FOUND, STREAM_SUBJECT_MISMATCH, STREAM_UNSUITABLE,
+   *   PARTITION_COUNT_MISMATCH, PARTITION_COUNT_UNKNOWN, GROUP_MISMATCH, MEMBER_ID_IN_USE;
+   *   CLOSED when it was drained or closed meanwhile
+   */
+  async run(handlers: Handlers): Promise<void> {
+    checkHandlers(handlers);
+    if (this.#state !== "idle") {
+      throw new DocktorError("CLOSED", `a consumer runs once; this one is ${this.#state}`);
+    }
+    this.#state = "joining";
+    try {
+      const resources = await openResources(this.#settings);
+      this.#resources = resources;
+      this.#workload = new Workload({
+        settings: this.#settings,
+        resources,
+        handlers,
+        tell: (event, ...args) => this.#tell(event, ...args),
+        onInterrupted: (lease) => this.#member?.reclaim(lease),
+        onError: (error) => this.#onError(error),
+      });
+      this.#member = await this.#join();
+    } catch (error) {
+      const known = this.#ending === undefined ? toDocktorError(error) : closedWhileJoining();
+      await this.#end("closed", known);
+      throw known;
+    }
+    this.#state = "running";
+    void this.#stayJoined(this.#member);
+    void this.#watchConnection();
+  }
+
+  /**
+   * Leaves in good order: finishes and commits what is under way, hands the partitions over,
+   * leaves the group. Resolves once it is out; what could not be handed over, as when the
+   * server is away, was a `partition:lost`.
+   */
+  async drain(): Promise<void> {
+    if (this.#state !== "running" || this.#member === undefined) return await this.#end("closed");
+    this.#state = "draining";
+    const member = this.#member;
+    this.#ending ??= member
+      .drain()
+      .catch((error: unknown) => this.#tell("error", toDocktorError(error)))
+      .then(() => this.#release("closed"));
+    await this.#ending;
+  }
+
+  /**
+   * Stops at once and hands nothing over: handlers under way see their signal abort, and the
+   * partitions go to others when the session expires.
+   */
+  async close(): Promise<void> {
+    await this.#end("closed");
+  }
+
+  /** Resolves once the consumer is out of the group; with the error if it could not go on. */
+  closed(): Promise<DocktorError | undefined> {
+    return this.#closed;
+  }
+
+  /** The same as {@link drain}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain();
+  }
+
+  async #join(previous?: string): Promise<Member> {
+    const { settings, resources, workload } = this.#opened();
+    const { stream, subject, group, memberId, ttlMs } = settings;
+    return await Member.join({
+      clock: systemClock,
+      identity: { stream, subject, group },
+      sessions: resources.sessions,
+      leases: resources.leases,
+      memberId,
+      partitions: resources.partitions,
+      ttlMs,
+      ...(previous === undefined ? {} : { previous }),
+      streamCreated: () => workload.streamCreated(),
+      work: workload,
+      observer: {
+        joined: (id) => this.#tell("member:joined", { memberId: id, self: id === memberId }),
+        left: (id) => this.#tell("member:left", { memberId: id, self: id === memberId }),
+        rebalanced: (members, partitions) => this.#tell("rebalance", { members, partitions }),
+        error: (error) => this.#onError(error),
+      },
+      signal: this.#stopped.signal,
+    });
+  }
+
+  #opened(): { settings: ConsumerSettings; resources: Resources; workload: Workload } {
+    const [settings, resources, workload] = [this.#settings, this.#resources, this.#workload];
+    if (resources === undefined || workload === undefined) throw closedWhileJoining();
+    return { settings, resources, workload };
+  }
+
+  /** Joins again, as another incarnation, whenever the session is lost. */
+  async #stayJoined(first: Member): Promise<void> {
+    let member = first;
+    for (;;) {
+      await aborted(member.lost);
+      if (this.#state !== "running") return;
+      this.#state = "joining";
+      const reason = toDocktorError(member.lost.reason);
+      this.#tell("error", reason);
+      await member.abandon(reason);
+      const next = await this.#rejoin(member.incarnation);
+      if (next === undefined) return;
+      member = next;
+    }
+  }
+
+  async #rejoin(previous: string): Promise<Member | undefined> {
+    for (;;) {
+      if (this.#state !== "joining") return undefined;
+      try {
+        const member = await this.#join(previous);
+        this.#member = member;
+        this.#state = "running";
+        return member;
+      } catch (error) {
+        if (this.#state !== "joining") return undefined;
+        this.#onError(toDocktorError(error));
+      }
+      await systemClock.sleep(REJOIN_MS, this.#stopped.signal).catch(() => undefined);
+    }
+  }
+
+  async #watchConnection(): Promise<void> {
+    const { connection } = this.#opened().resources.link;
+    void connection.closed().then((error) => {
+      const cause = error instanceof Error ? { cause: error } : {};
+      this.#onError(new DocktorError("CONNECTION_CLOSED", "the connection was closed", cause));
+    });
+    for await (const { type } of connection.status()) {
+      if (type !== "reconnect") continue;
+      // Messages on their way were lost with the connection, and watches may be, too.
+      this.#member?.refresh();
+      for (const lease of this.#workload?.leases ?? []) this.#member?.reclaim(lease);
+    }
+  }
+
+  #onError(error: DocktorError): void {
+    if (this.#state === "closed" || this.#state === "failed") return;
+    if (FATAL.has(error.code) && this.#state !== "draining") void this.#end("failed", error);
+    this.#tell("error", error);
+  }
+
+  /** Stops at once. */
+  async #end(state: "closed" | "failed", error?: DocktorError): Promise<void> {
+    const abandoned = this.#member;
+    const leaving = this.#ending;
+    if (this.#state === "closed" || this.#state === "failed") return await leaving;
+    this.#state = state;
+    this.#stopped.abort(error ?? closedWhileJoining());
+    this.#ending = (async () => {
+      const reason = error ?? new DocktorError("CLOSED", "the consumer was closed");
+      await abandoned?.abandon(reason);
+      await this.#release(state, error);
+    })();
+    await this.#ending;
+  }
+
+  async #release(state: "closed" | "failed", error?: DocktorError): Promise<void> {
+    if (this.#state !== "failed") this.#state = state;
+    await this.#resources?.link.close();
+    this.#resolveClosed(error);
+  }
+
+  /** Emits an event; what a listener throws surfaces as uncaught, and not in our steps. */
+  #tell<Name extends keyof ConsumerEvents>(event: Name, ...args: ConsumerEvents[Name]): void {
+    if (event === "error" && this.listenerCount("error") === 0) {
+      const [error] = args as ConsumerEvents["error"];
+      process.emitWarning(error.message, { type: "DocktorWarning", code: error.code });
+      return;
+    }
+    try {
+      // The emitter's own types cannot follow a generic name.
+      (this.emit as (name: string, ...values: unknown[]) => boolean).call(this, event, ...args);
+    } catch (thrown) {
+      process.nextTick(() => {
+        throw thrown;
+      });
+    }
+  }
+}
+
+function checkHandlers(handlers: Handlers): void {
+  const { eachMessage, eachBatch } = handlers;
+  const given = [eachMessage, eachBatch].filter((handler) => handler !== undefined);
+  if (given.length === 1 && typeof given[0] === "function") return;
+  throw new DocktorError(
+    "INVALID_OPTION",
+    "run() takes either { eachMessage } or { eachBatch }, a function",
+  );
+}
+
+function closedWhileJoining(): DocktorError {
+  return new DocktorError("CLOSED", "the consumer was closed before it had joined");
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

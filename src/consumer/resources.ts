@@ -1,0 +1,74 @@
+/** Everything a consumer needs from NATS before it can join: opened and checked in order. */
+import type { RetentionPolicy, StreamInfo } from "@nats-io/jetstream";
+import { openBucket } from "../lease/kv-store.ts";
+import type { SessionStore, Store } from "../lease/store.ts";
+import { type Link, openLink } from "../nats/connection.ts";
+import { fromNats } from "../nats/errors.ts";
+import { openStream } from "../nats/stream.ts";
+import {
+  allPartitionSubjects,
+  leasesBucket,
+  membersBucket,
+  partitionSubject,
+} from "../partition/names.ts";
+import { agreeOnPartitions, readTopology } from "../partition/topology.ts";
+import type { ConsumerSettings } from "./options.ts";
+
+/** An open consumer's means. */
+export interface Resources {
+  readonly link: Link;
+  readonly retention: RetentionPolicy;
+  readonly partitions: number;
+  readonly sessions: SessionStore;
+  readonly leases: Store;
+}
+
+/**
+ * Opens them.
+ *
+ * @throws DocktorError of the connection, the stream, the topology or the buckets
+ */
+export async function openResources(settings: ConsumerSettings): Promise<Resources> {
+  const link = await openLink(settings.source, `docktor ${settings.group} ${settings.memberId}`);
+  try {
+    return await open(link, settings);
+  } catch (error) {
+    await link.close();
+    throw error;
+  }
+}
+
+async function open(link: Link, settings: ConsumerSettings): Promise<Resources> {
+  const { stream, subject, group, ttlMs, ensureStream } = settings;
+  const count = settings.partitions ?? (await readTopology(link, { stream, subject }))?.partitions;
+  const { config } = await openStream(link.manager, {
+    stream,
+    subjects: Array.from({ length: count ?? 1 }, (_, n) => partitionSubject(subject, n)),
+    createSubjects: [allPartitionSubjects(subject)],
+    ensureStream,
+  });
+  const replicas = config.num_replicas;
+  const partitions = await agreeOnPartitions(link, {
+    stream,
+    subject,
+    replicas,
+    ...(count === undefined ? {} : { partitions: count }),
+  });
+  const requestTimeoutMs = Math.max(250, Math.min(2_000, ttlMs / 3));
+  const sessions = await openBucket(link, membersBucket(stream, group), {
+    replicas,
+    ttlMs,
+    requestTimeoutMs,
+  });
+  const leases = await openBucket(link, leasesBucket(stream, group), { replicas });
+  return { link, retention: config.retention, partitions, sessions, leases };
+}
+
+/** The stream as it is now. */
+export async function readStream(link: Link, stream: string): Promise<StreamInfo> {
+  try {
+    return await link.manager.streams.info(stream);
+  } catch (error) {
+    throw fromNats(error, `read stream ${stream}`);
+  }
+}

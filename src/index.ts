@@ -1,0 +1,38 @@
+/**
+ * Consumer groups for NATS JetStream: partitioned subjects, leased by members that
+ * rebalance by themselves.
+ *
+ * @packageDocumentation
+ */
+export type { CommitOptions } from "./consumer/committer.ts";
+export { Consumer, type ConsumerState } from "./consumer/consumer.ts";
+export type {
+  EachBatch,
+  EachMessage,
+  HandlerContext,
+  Handlers,
+  KeyConcurrency,
+  MessageBatch,
+} from "./consumer/handlers.ts";
+export type { Headers, Message } from "./consumer/message.ts";
+export type { ConsumerOptions, SessionSettings } from "./consumer/options.ts";
+export {
+  DocktorError,
+  type DocktorErrorOptions,
+  type ErrorCode,
+  isDocktorError,
+} from "./errors.ts";
+export type { ConsumerEvents, LostReason } from "./events.ts";
+export { type ConnectionSource, DEFAULT_SERVER } from "./nats/connection.ts";
+export { EmbeddedServer } from "./nats/embedded-server.ts";
+export { type Assignment, type AssignmentInput, assign } from "./partition/assignment.ts";
+export { partitionOf } from "./partition/partitioner.ts";
+export { type JudgeOptions, judge, type PublishedMessage, type Verdict } from "./record/oracle.ts";
+export { type ProcessedRecord, readRecords, RecordWriter } from "./record/record.ts";
+export {
+  type DescribeOptions,
+  describeGroup,
+  type GroupStatus,
+  type MemberStatus,
+  type PartitionStatus,
+} from "./partition/group-status.ts";

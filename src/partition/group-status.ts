@@ -1,0 +1,239 @@
+/** What a group is doing: its members, its partitions, how far behind they are. */
+import type { ConsumerInfo } from "@nats-io/jetstream";
+import { AckPolicy, DeliverPolicy } from "@nats-io/jetstream";
+import { systemClock } from "../clock.ts";
+import { DocktorError } from "../errors.ts";
+import { findBucket } from "../lease/kv-store.ts";
+import {
+  checkpointKey,
+  leaseKey,
+  type MemberState,
+  parseCheckpoint,
+  parseLease,
+  parseRoster,
+  ROSTER_KEY,
+} from "../lease/records.ts";
+import type { Store } from "../lease/store.ts";
+import { type ConnectionSource, type Link, openLink } from "../nats/connection.ts";
+import { fromNats, isConsumerNotFound, isStreamNotFound } from "../nats/errors.ts";
+import { checkName, durableName, leasesBucket, partitionSubject } from "./names.ts";
+import { readTopology } from "./topology.ts";
+
+/** Which group to describe. */
+export interface DescribeOptions extends ConnectionSource {
+  readonly stream: string;
+  readonly group: string;
+  /** How long to watch the group for its rates, in milliseconds. Default 500; 0 leaves them at 0. */
+  readonly sampleMs?: number;
+}
+
+/** One member of a group. */
+export interface MemberStatus {
+  readonly id: string;
+  readonly state: MemberState;
+  /** The partitions it owns, sorted. */
+  readonly partitions: readonly number[];
+  /** When it joined, ISO 8601, by its own clock. */
+  readonly startedAt: string;
+}
+
+/** One partition of a group. */
+export interface PartitionStatus {
+  readonly partition: number;
+  /** The owner's member id; null when nobody owns it. */
+  readonly owner: string | null;
+  readonly epoch: number;
+  /** The stream sequence up to which it is handled. */
+  readonly checkpoint: number;
+  /** Messages stored and not yet handled for good. */
+  readonly lag: number;
+}
+
+/** A group at one moment. */
+export interface GroupStatus {
+  readonly stream: string;
+  readonly group: string;
+  readonly members: readonly MemberStatus[];
+  readonly partitions: readonly PartitionStatus[];
+  /** Over all partitions; rates are messages per second. */
+  readonly totals: { readonly lag: number; readonly rateIn: number; readonly rateOut: number };
+}
+
+/**
+ * Describes a group, with or without live members.
+ *
+ * @throws DocktorError GROUP_NOT_FOUND, STREAM_NOT_FOUND and those of the connection
+ */
+export async function describeGroup(options: DescribeOptions): Promise<GroupStatus> {
+  const stream = checkName("stream", options.stream);
+  const group = checkName("group", options.group);
+  const link = await openLink(options, `docktor status ${group}`);
+  try {
+    const reader = await GroupReader.open(link, stream, group);
+    const first = await reader.read();
+    const sampleMs = options.sampleMs ?? 500;
+    if (sampleMs === 0) return reader.report(first, first, 0);
+    const begunAt = systemClock.now();
+    await systemClock.sleep(sampleMs);
+    const second = await reader.read();
+    return reader.report(first, second, systemClock.now() - begunAt);
+  } finally {
+    await link.close();
+  }
+}
+
+/** A partition at one moment, with what rates are computed from. */
+interface PartitionReading extends PartitionStatus {
+  /** Messages the durable has seen handled since it was made; undefined without a durable. */
+  readonly handled: number | undefined;
+}
+
+interface Reading {
+  readonly members: readonly MemberStatus[];
+  readonly partitions: readonly PartitionReading[];
+}
+
+class GroupReader {
+  readonly #link: Link;
+  readonly #store: Store;
+  readonly #stream: string;
+  readonly #group: string;
+  readonly #subject: string;
+  readonly #partitions: number;
+
+  private constructor(
+    link: Link,
+    store: Store,
+    scope: { stream: string; group: string; subject: string; partitions: number },
+  ) {
+    this.#link = link;
+    this.#store = store;
+    this.#stream = scope.stream;
+    this.#group = scope.group;
+    this.#subject = scope.subject;
+    this.#partitions = scope.partitions;
+  }
+
+  static async open(link: Link, stream: string, group: string): Promise<GroupReader> {
+    const store = await findBucket(link, leasesBucket(stream, group));
+    const entry = await store?.get(ROSTER_KEY);
+    if (store === undefined || entry === undefined) throw notFound(stream, group);
+    const { subject } = parseRoster(entry.value);
+    const topology = await readTopology(link, { stream, subject });
+    if (topology === undefined) throw notFound(stream, group);
+    return new GroupReader(link, store, {
+      stream,
+      group,
+      subject,
+      partitions: topology.partitions,
+    });
+  }
+
+  async read(): Promise<Reading> {
+    const entry = await this.#store.get(ROSTER_KEY);
+    if (entry === undefined) throw notFound(this.#stream, this.#group);
+    const roster = parseRoster(entry.value);
+    const partitions = await Promise.all(
+      Array.from({ length: this.#partitions }, (_, partition) => this.#readPartition(partition)),
+    );
+    const members = Object.entries(roster.members).map(([id, { state, startedAt }]) => ({
+      id,
+      state,
+      partitions: partitions.flatMap(({ partition, owner }) => (owner === id ? [partition] : [])),
+      startedAt: new Date(startedAt).toISOString(),
+    }));
+    return { members: members.sort((a, b) => (a.id < b.id ? -1 : 1)), partitions };
+  }
+
+  report(before: Reading, now: Reading, elapsedMs: number): GroupStatus {
+    const { rateIn, rateOut } = rates(before.partitions, now.partitions, elapsedMs);
+    const lag = now.partitions.reduce((sum, partition) => sum + partition.lag, 0);
+    return {
+      stream: this.#stream,
+      group: this.#group,
+      members: now.members,
+      partitions: now.partitions.map(({ handled: _handled, ...partition }) => partition),
+      totals: { lag, rateIn, rateOut },
+    };
+  }
+
+  async #readPartition(partition: number): Promise<PartitionReading> {
+    const [leaseEntry, checkpointEntry] = await Promise.all([
+      this.#store.get(leaseKey(partition)),
+      this.#store.get(checkpointKey(partition)),
+    ]);
+    const lease = leaseEntry && parseLease(leaseEntry.key, leaseEntry.value);
+    const sealed = checkpointEntry && parseCheckpoint(checkpointEntry.key, checkpointEntry.value);
+    const checkpoint = sealed?.sequence ?? 0;
+    const durable = await this.#findDurable(partition, sealed?.epoch ?? 0);
+    const lag =
+      durable === undefined
+        ? await this.#countAfter(partition, checkpoint)
+        : durable.num_pending + durable.num_ack_pending;
+    const epoch = lease?.epoch ?? 0;
+    const handled = durable?.ack_floor.consumer_seq;
+    return { partition, owner: lease?.owner ?? null, epoch, checkpoint, lag, handled };
+  }
+
+  async #findDurable(partition: number, epoch: number): Promise<ConsumerInfo | undefined> {
+    if (epoch === 0) return undefined;
+    const name = durableName(this.#group, partition, epoch);
+    try {
+      return await this.#link.manager.consumers.info(this.#stream, name);
+    } catch (error) {
+      if (isConsumerNotFound(error)) return undefined;
+      throw this.#explain(error);
+    }
+  }
+
+  /** Counts what lies behind the checkpoint of a partition that has no durable now. */
+  async #countAfter(partition: number, checkpoint: number): Promise<number> {
+    const { consumers } = this.#link.manager;
+    try {
+      const counter = await consumers.add(this.#stream, {
+        ack_policy: AckPolicy.None,
+        deliver_policy: DeliverPolicy.StartSequence,
+        opt_start_seq: checkpoint + 1,
+        filter_subject: partitionSubject(this.#subject, partition),
+        mem_storage: true,
+      });
+      await consumers.delete(this.#stream, counter.name);
+      return counter.num_pending;
+    } catch (error) {
+      throw this.#explain(error);
+    }
+  }
+
+  #explain(error: unknown): DocktorError {
+    if (!isStreamNotFound(error)) return fromNats(error, `read the consumers of ${this.#stream}`);
+    return new DocktorError("STREAM_NOT_FOUND", `stream ${this.#stream} does not exist any more`, {
+      cause: error,
+    });
+  }
+}
+
+/** Messages per second in and out; a partition that changed hands meanwhile is left out. */
+function rates(
+  before: readonly PartitionReading[],
+  now: readonly PartitionReading[],
+  elapsedMs: number,
+): { rateIn: number; rateOut: number } {
+  let [arrived, handled] = [0, 0];
+  for (const [i, current] of now.entries()) {
+    const earlier = before[i];
+    if (earlier === undefined || earlier.epoch !== current.epoch) continue;
+    const done = (current.handled ?? 0) - (earlier.handled ?? 0);
+    handled += done;
+    arrived += Math.max(0, done + current.lag - earlier.lag);
+  }
+  const perSecond = (count: number): number =>
+    elapsedMs === 0 ? 0 : Math.round((count / elapsedMs) * 10_000) / 10;
+  return { rateIn: perSecond(arrived), rateOut: perSecond(handled) };
+}
+
+function notFound(stream: string, group: string): DocktorError {
+  return new DocktorError(
+    "GROUP_NOT_FOUND",
+    `no group ${group} on stream ${stream}: start a member with "docktor consume --stream ${stream} --group ${group}"`,
+  );
+}
