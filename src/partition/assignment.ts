@@ -55,17 +55,18 @@ export function assign({ partitions, members, holderOf }: AssignmentInput): Assi
 }
 
 /**
- * How many partitions each member is to have. Where they do not divide evenly, those
- * that hold most already have one more: nothing needs to move for it.
+ * How many partitions each member is to have. Where they do not divide evenly, members that
+ * hold more than the even share have one more, so that it need not move. Among those the
+ * name decides and not the size, which changes while the assignment is being carried out.
  */
 function quotasFor(
   partitions: number,
   held: ReadonlyMap<string, readonly number[]>,
 ): Map<string, number> {
   const base = Math.floor(partitions / held.size);
-  let extra = partitions % held.size;
-  const byHeld = [...held].sort(
-    ([a, left], [b, right]) => right.length - left.length || (a < b ? -1 : 1),
-  );
-  return new Map(byHeld.map(([member]) => [member, base + (extra-- > 0 ? 1 : 0)]));
+  const extra = partitions % held.size;
+  const members = [...held.keys()];
+  const holdsMore = (member: string): boolean => (held.get(member)?.length ?? 0) > base;
+  const order = [...members.filter(holdsMore), ...members.filter((member) => !holdsMore(member))];
+  return new Map(order.map((member, i) => [member, i < extra ? base + 1 : base]));
 }

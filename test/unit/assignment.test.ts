@@ -1,0 +1,155 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Assignment, assign } from "../../src/partition/assignment.ts";
+
+type Holders = readonly (string | undefined)[];
+
+function plan(partitions: number, members: readonly string[], holders: Holders): Assignment {
+  return assign({ partitions, members, holderOf: (partition) => holders[partition] });
+}
+
+function sizes(assignment: Assignment, members: readonly string[]): number[] {
+  return members.map((member) => assignment.filter((owner) => owner === member).length);
+}
+
+function moved(from: Holders, to: Assignment): number[] {
+  return to.flatMap((owner, partition) => (owner === from[partition] ? [] : [partition]));
+}
+
+const names = (count: number): string[] =>
+  Array.from({ length: count }, (_, i) => `member-${(i * 7919) % 10_007}`);
+
+const partitionCount = fc.integer({ min: 1, max: 1_000 });
+const memberNames = fc.integer({ min: 1, max: 100 }).map(names);
+
+/** A group in any state: some partitions held by members, some by strangers, some by nobody. */
+const anyGroup = fc.tuple(partitionCount, memberNames).chain(([partitions, members]) =>
+  fc.record({
+    partitions: fc.constant(partitions),
+    members: fc.constant(members),
+    holders: fc.array(
+      fc.oneof(
+        fc.constantFrom(...members),
+        fc.constantFrom("gone-1", "gone-2"),
+        fc.constant(undefined),
+      ),
+      { minLength: partitions, maxLength: partitions },
+    ),
+  }),
+);
+
+/** A group that has settled. */
+const settledGroup = fc.tuple(partitionCount, memberNames).map(([partitions, members]) => ({
+  partitions,
+  members,
+  holders: plan(partitions, members, []),
+}));
+
+describe("assign", () => {
+  test("gives every partition to one of the members", () => {
+    fc.assert(
+      fc.property(anyGroup, ({ partitions, members, holders }) => {
+        const assignment = plan(partitions, members, holders);
+        expect(assignment).toHaveLength(partitions);
+        for (const owner of assignment) expect(members).toContain(owner);
+      }),
+    );
+  });
+
+  test("leaves every partition without an owner when there are no members", () => {
+    expect(plan(3, [], ["gone", undefined, "gone"])).toEqual([undefined, undefined, undefined]);
+  });
+
+  test("is balanced: sizes differ by at most one", () => {
+    fc.assert(
+      fc.property(anyGroup, ({ partitions, members, holders }) => {
+        const counts = sizes(plan(partitions, members, holders), members);
+        expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+
+  test("moves as few partitions as any balanced assignment could", () => {
+    fc.assert(
+      fc.property(anyGroup, ({ partitions, members, holders }) => {
+        const kept = partitions - moved(holders, plan(partitions, members, holders)).length;
+        // The most that can stay: each member keeps up to its quota, and the larger quotas go
+        // to those who can fill them.
+        const base = Math.floor(partitions / members.length);
+        const extra = partitions % members.length;
+        const held = members.map((member) => holders.filter((holder) => holder === member).length);
+        const fillsLarger = held.filter((count) => count > base).length;
+        const optimum =
+          held.reduce((sum, count) => sum + Math.min(count, base), 0) +
+          Math.min(extra, fillsLarger);
+        expect(kept).toBe(optimum);
+      }),
+    );
+  });
+
+  test("a join moves at most ceil(P / (n + 1)) partitions, and only to the newcomer", () => {
+    fc.assert(
+      fc.property(settledGroup, ({ partitions, members, holders }) => {
+        const after = plan(partitions, [...members, "newcomer"], holders);
+        const moves = moved(holders, after);
+        expect(moves.length).toBeLessThanOrEqual(Math.ceil(partitions / (members.length + 1)));
+        for (const partition of moves) expect(after[partition]).toBe("newcomer");
+      }),
+    );
+  });
+
+  test("a leave moves only the partitions of the one that left", () => {
+    fc.assert(
+      fc.property(settledGroup, fc.nat(), ({ partitions, members, holders }, pick) => {
+        const leaver = members[pick % members.length];
+        const rest = members.filter((member) => member !== leaver);
+        fc.pre(rest.length > 0);
+        for (const partition of moved(holders, plan(partitions, rest, holders))) {
+          expect(holders[partition]).toBe(leaver);
+        }
+      }),
+    );
+  });
+
+  test("is deterministic: the order in which members are listed does not matter", () => {
+    fc.assert(
+      fc.property(
+        anyGroup.chain((group) =>
+          fc.record({
+            group: fc.constant(group),
+            shuffled: fc.shuffledSubarray(group.members, { minLength: group.members.length }),
+          }),
+        ),
+        ({ group: { partitions, members, holders }, shuffled }) => {
+          expect(plan(partitions, shuffled, holders)).toEqual(plan(partitions, members, holders));
+        },
+      ),
+    );
+  });
+
+  test("is a fixed point: applied to its own result it changes nothing", () => {
+    fc.assert(
+      fc.property(anyGroup, ({ partitions, members, holders }) => {
+        const once = plan(partitions, members, holders);
+        expect(plan(partitions, members, once)).toEqual(once);
+      }),
+    );
+  });
+
+  test("carried out in part it leads to the same plan, whoever looks when", () => {
+    fc.assert(
+      fc.property(
+        anyGroup,
+        fc.infiniteStream(fc.boolean()),
+        ({ partitions, members, holders }, done) => {
+          const goal = plan(partitions, members, holders);
+          // A released partition counts as its next owner's already.
+          const halfway = goal.map((owner, partition) =>
+            done.next().value ? owner : holders[partition],
+          );
+          expect(plan(partitions, members, halfway)).toEqual(goal);
+        },
+      ),
+    );
+  });
+});
