@@ -1,0 +1,356 @@
+/** The protocol's steps over the store in memory, with time and faults in the test's hands. */
+import { beforeEach, describe, expect, test } from "vitest";
+import { DocktorError } from "../../src/errors.ts";
+import { Checkpoint } from "../../src/lease/checkpoint.ts";
+import { Lease, type LeaseEntry } from "../../src/lease/lease.ts";
+import { MemoryStore } from "../../src/lease/memory-store.ts";
+import { checkpointKey, leaseKey, parseLease } from "../../src/lease/records.ts";
+import { expireSession, Session } from "../../src/lease/session.ts";
+import { settle } from "../../src/lease/settle.ts";
+import { ABSENT, type Store } from "../../src/lease/store.ts";
+import { ManualClock } from "../support/clock.ts";
+
+const TTL = 3_000;
+const STREAM = "2026-01-01T00:00:00Z";
+const code = (value: string): unknown => expect.objectContaining({ code: value });
+
+let clock: ManualClock;
+let sessions: MemoryStore;
+let leases: MemoryStore;
+
+beforeEach(() => {
+  clock = new ManualClock();
+  sessions = new MemoryStore(clock, TTL);
+  leases = new MemoryStore(clock);
+});
+
+async function join(memberId: string, previous?: string): Promise<Session> {
+  return await Session.open({
+    store: sessions,
+    clock,
+    memberId,
+    ttlMs: TTL,
+    ...(previous === undefined ? {} : { previous }),
+  });
+}
+
+async function seen(partition: number): Promise<LeaseEntry | undefined> {
+  const entry = await leases.get(leaseKey(partition));
+  return entry && { record: parseLease(entry.key, entry.value), revision: entry.revision };
+}
+
+async function claim(session: Session, partition = 0, stream = STREAM): Promise<Lease> {
+  return await Lease.claim({
+    store: leases,
+    session,
+    partition,
+    seen: await seen(partition),
+    stream,
+  });
+}
+
+describe("a session", () => {
+  test("stays trusted for as long as it is renewed", async () => {
+    const session = await join("a");
+    await clock.advance(10 * TTL);
+    expect(session.trusted()).toBe(true);
+    await session.end();
+  });
+
+  test("is not trusted any more before the server forgets it, when renewal fails", async () => {
+    const session = await join("a");
+    sessions.write = () => Promise.reject(new DocktorError("TIMEOUT", "no answer"));
+    while (session.trusted()) await clock.advance(10);
+    expect(session.lost.reason).toEqual(code("SESSION_LOST"));
+    expect((await sessions.live()).keys.has("a")).toBe(true);
+  });
+
+  test("is not trusted after a pause beyond its TTL, from the first moment after it", async () => {
+    const session = await join("a");
+    clock.freeze(TTL);
+    expect(session.trusted()).toBe(false);
+    await clock.advance(0);
+    expect(session.lost.aborted).toBe(true);
+  });
+
+  test("does not come back to life when a renewal is answered too late", async () => {
+    const session = await join("a");
+    const write = sessions.write.bind(sessions);
+    sessions.write = async (...args) => {
+      const revision = await write(...args);
+      clock.freeze(TTL);
+      return revision;
+    };
+    await clock.advance(TTL / 3);
+    expect(session.trusted()).toBe(false);
+    expect(session.lost.reason).toEqual(code("SESSION_LOST"));
+  });
+
+  test("counts its trust from when a renewal was sent, not from when it was answered", async () => {
+    const session = await join("a");
+    const write = sessions.write.bind(sessions);
+    sessions.write = async (...args) => {
+      const revision = await write(...args);
+      await clock.sleep(1_000);
+      return revision;
+    };
+    await clock.advance(TTL / 3 + 1_000);
+    sessions.write = () => Promise.reject(new DocktorError("TIMEOUT", "no answer"));
+    const sentAt = clock.now() - 1_000;
+    while (session.trusted()) await clock.advance(10);
+    expect(clock.now() - sentAt).toBeLessThan(TTL);
+  });
+
+  test("refuses an id that a live member renews, and leaves that member alone", async () => {
+    const first = await join("a");
+    const second = join("a");
+    const refused = expect(second).rejects.toEqual(code("MEMBER_ID_IN_USE"));
+    await clock.advance(TTL);
+    await refused;
+    expect(first.trusted()).toBe(true);
+    await first.end();
+  });
+
+  test("takes over the id of a crashed life once that has expired", async () => {
+    const first = await join("a");
+    await first.orphan();
+    const second = join("a");
+    await clock.advance(TTL + TTL / 10);
+    expect((await second).incarnation).not.toBe(first.incarnation);
+    await (await second).end();
+  });
+
+  test("takes over from its own life before without waiting", async () => {
+    const first = await join("a");
+    await first.orphan();
+    const second = await join("a", first.incarnation);
+    expect(second.trusted()).toBe(true);
+    await second.end();
+  });
+
+  test("that was declared dead cannot be renewed", async () => {
+    const session = await join("a");
+    await session.orphan();
+    await clock.advance(TTL);
+    expect(await expireSession(sessions, "a", session.incarnation)).toBe(true);
+    const record = { incarnation: session.incarnation };
+    await expect(sessions.write("a", record, ABSENT)).rejects.toEqual(code("CONFLICT"));
+  });
+
+  test("cannot be declared dead while its record is there", async () => {
+    const session = await join("a");
+    expect(await expireSession(sessions, "a", session.incarnation)).toBe(false);
+    await clock.advance(TTL);
+    expect(session.trusted()).toBe(true);
+    await session.end();
+  });
+});
+
+describe("a claim", () => {
+  test("begins with epoch 1 and counts up with every owner", async () => {
+    const [a, b] = [await join("a"), await join("b")];
+    const first = await claim(a);
+    await first.release("b");
+    const second = await claim(b);
+    expect([first.epoch, second.epoch]).toEqual([1, 2]);
+    await Promise.all([a.end(), b.end()]);
+  });
+
+  test("of several members at once succeeds for one", async () => {
+    const members = await Promise.all(["a", "b", "c"].map((id) => join(id)));
+    const free = await seen(0);
+    const outcomes = await Promise.allSettled(
+      members.map((session) =>
+        Lease.claim({ store: leases, session, partition: 0, seen: free, stream: STREAM }),
+      ),
+    );
+    expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    await Promise.all(members.map((member) => member.end()));
+  });
+
+  test("by a member whose session ran out meanwhile yields nothing", async () => {
+    const session = await join("a");
+    const write = leases.write.bind(leases);
+    leases.write = async (...args) => {
+      const revision = await write(...args);
+      clock.freeze(TTL);
+      return revision;
+    };
+    await expect(claim(session)).rejects.toEqual(code("SESSION_LOST"));
+    await session.orphan();
+  });
+
+  test("that is overtaken before its seal yields nothing", async () => {
+    const [slow, fast] = [await join("slow"), await join("fast")];
+    const write = leases.write.bind(leases);
+    let overtaken: Promise<Lease> | undefined;
+    leases.write = async (key, value, expected) => {
+      const revision = await write(key, value, expected);
+      leases.write = write;
+      if (key === leaseKey(0)) overtaken = claim(fast);
+      await overtaken;
+      return revision;
+    };
+    await expect(claim(slow)).rejects.toEqual(code("FENCED"));
+    expect((await overtaken)?.epoch).toBe(2);
+    await Promise.all([slow.end(), fast.end()]);
+  });
+
+  test("starts where the owner before had committed", async () => {
+    const [a, b] = [await join("a"), await join("b")];
+    const first = await claim(a);
+    await first.commit(41);
+    await first.release("b");
+    expect((await claim(b)).checkpoint.sequence).toBe(41);
+    await Promise.all([a.end(), b.end()]);
+  });
+
+  test("starts anew on another stream of the same name", async () => {
+    const session = await join("a");
+    const first = await claim(session);
+    await first.commit(41);
+    await first.release("a");
+    const second = await claim(session, 0, "2026-02-02T00:00:00Z");
+    expect(second.checkpoint.sequence).toBe(0);
+    expect(second.checkpoint.restarted).toBe(true);
+    await session.end();
+  });
+});
+
+describe("a commit", () => {
+  test("of an owner that was replaced writes nothing", async () => {
+    const [a, b] = [await join("a"), await join("b")];
+    const old = await claim(a);
+    await old.commit(5);
+    const fresh = await claim(b);
+    await expect(old.commit(9)).rejects.toEqual(code("FENCED"));
+    expect(old.lost.aborted).toBe(true);
+    expect((await leases.get(checkpointKey(0)))?.value).toMatchObject({ epoch: 2, sequence: 5 });
+    await fresh.commit(6);
+    await Promise.all([a.end(), b.end()]);
+  });
+
+  test("that lands just before the seal is seen by the new owner", async () => {
+    const [a, b] = [await join("a"), await join("b")];
+    const old = await claim(a);
+    const get = leases.get.bind(leases);
+    leases.get = async (key) => {
+      const entry = await get(key);
+      leases.get = get;
+      // Between the new owner's read and its seal.
+      if (key === checkpointKey(0)) await old.commit(7);
+      return entry;
+    };
+    const entry = await get(leaseKey(0));
+    const before = entry && {
+      record: parseLease(entry.key, entry.value),
+      revision: entry.revision,
+    };
+    const fresh = await Lease.claim({
+      store: leases,
+      session: b,
+      partition: 0,
+      seen: before,
+      stream: STREAM,
+    });
+    expect(fresh.checkpoint.sequence).toBe(7);
+    await Promise.all([a.end(), b.end()]);
+  });
+
+  test("is not even sent once the session may have expired", async () => {
+    const session = await join("a");
+    const lease = await claim(session);
+    clock.freeze(TTL);
+    await expect(lease.commit(3)).rejects.toEqual(code("SESSION_LOST"));
+    expect((await leases.get(checkpointKey(0)))?.value).toMatchObject({ sequence: 0 });
+    await session.orphan();
+  });
+
+  test("whose answer was lost does not fence its own successor", async () => {
+    const checkpoint = await Checkpoint.seal({
+      store: leases,
+      partition: 0,
+      epoch: 1,
+      stream: STREAM,
+    });
+    const write = leases.write.bind(leases);
+    leases.write = async (...args) => {
+      leases.write = write;
+      await write(...args);
+      throw new DocktorError("TIMEOUT", "the answer was lost");
+    };
+    await expect(checkpoint.commit(3)).rejects.toEqual(code("TIMEOUT"));
+    await checkpoint.commit(5);
+    expect((await leases.get(checkpointKey(0)))?.value).toMatchObject({ epoch: 1, sequence: 5 });
+  });
+});
+
+describe("a release", () => {
+  test("frees the partition for the next owner", async () => {
+    const session = await join("a");
+    const lease = await claim(session);
+    await lease.release("b");
+    expect((await seen(0))?.record).toEqual({ epoch: 1, next: "b" });
+    await session.end();
+  });
+
+  test("of a partition that was taken meanwhile changes nothing", async () => {
+    const [a, b] = [await join("a"), await join("b")];
+    const old = await claim(a);
+    await claim(b);
+    await expect(old.release("c")).rejects.toEqual(code("FENCED"));
+    expect((await seen(0))?.record).toMatchObject({ epoch: 2, owner: "b" });
+    await Promise.all([a.end(), b.end()]);
+  });
+});
+
+describe("a write whose answer never came", () => {
+  /** A store whose first answers are lost, before or after the write is carried out. */
+  function lossy(
+    store: Store,
+    losses: ("before" | "after")[],
+  ): (n: number, expected: number) => Promise<number> {
+    return (n, expected) =>
+      settle({
+        key: "k",
+        value: { n },
+        expected,
+        read: () => store.get("k"),
+        send: async () => {
+          const loss = losses.shift();
+          if (loss === "before") throw new DocktorError("TIMEOUT", "lost on its way there");
+          const revision = await store.write("k", { n }, expected);
+          if (loss === "after") throw new DocktorError("TIMEOUT", "lost on its way back");
+          return revision;
+        },
+      });
+  }
+
+  test("is found when it had landed", async () => {
+    const write = lossy(leases, ["after"]);
+    expect(await write(1, ABSENT)).toBe((await leases.get("k"))?.revision);
+  });
+
+  test("is sent again when it had not", async () => {
+    const write = lossy(leases, ["before"]);
+    expect(await write(1, ABSENT)).toBe((await leases.get("k"))?.revision);
+  });
+
+  test("is not taken for landed because the value before was the same", async () => {
+    const before = await leases.write("k", { n: 1 }, ABSENT);
+    const write = lossy(leases, ["before", "before", "before"]);
+    await expect(write(1, before)).rejects.toEqual(code("TIMEOUT"));
+    expect((await leases.get("k"))?.revision).toBe(before);
+  });
+
+  test("is a conflict when another writer came between", async () => {
+    const write = lossy(leases, ["before"]);
+    await leases.write("k", { n: 2 }, ABSENT);
+    await expect(write(1, ABSENT)).rejects.toEqual(code("CONFLICT"));
+  });
+
+  test("is given up when the server stays silent", async () => {
+    const write = lossy(leases, ["before", "before", "before", "before"]);
+    await expect(write(1, ABSENT)).rejects.toEqual(code("TIMEOUT"));
+  });
+});

@@ -1,0 +1,8 @@
+import { describe } from "vitest";
+import { MemoryStore } from "../../src/lease/memory-store.ts";
+import { systemClock } from "../../src/clock.ts";
+import { storeSuite } from "../support/store-suite.ts";
+
+describe("the store in memory", () => {
+  storeSuite(async () => new MemoryStore(systemClock));
+});
