@@ -1,0 +1,105 @@
+/** Counts the messages without an outcome, and tells who waits for that to change. */
+import type { Entry } from "./message.ts";
+
+interface FlushWaiter {
+  /** The last message that is waited for. */
+  readonly upTo: number;
+  remaining: number;
+  readonly resolve: () => void;
+}
+
+interface ReadyWaiter {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+const DONE: Promise<void> = Promise.resolve();
+
+/** The messages of one producer whose outcome is open. */
+export class Tally {
+  readonly #maxMessages: number;
+  readonly #maxBytes: number;
+  #messages = 0;
+  #bytes = 0;
+  #lastToken = 0;
+  #flushes: FlushWaiter[] = [];
+  #ready: ReadyWaiter | undefined;
+
+  /** Above these numbers, `ready` waits. */
+  constructor(maxMessages: number, maxBytes: number) {
+    this.#maxMessages = maxMessages;
+    this.#maxBytes = maxBytes;
+  }
+
+  get messages(): number {
+    return this.#messages;
+  }
+
+  /** Counts a message in; returns its token. */
+  enter(size: number): number {
+    this.#messages++;
+    this.#bytes += size;
+    return ++this.#lastToken;
+  }
+
+  /** Counts out a message that has its outcome. */
+  leave(entry: Entry): void {
+    this.#messages--;
+    this.#bytes -= entry.message.size;
+    if (this.#flushes.length > 0) this.#tellFlushes(entry.token);
+    if (this.#ready !== undefined && this.#hasRoom()) {
+      this.#ready.resolve();
+      this.#ready = undefined;
+    }
+  }
+
+  /** Resolves when everything counted in so far is counted out. */
+  flush(): Promise<void> {
+    if (this.#messages === 0) return DONE;
+    return new Promise((resolve) => {
+      this.#flushes.push({ upTo: this.#lastToken, remaining: this.#messages, resolve });
+    });
+  }
+
+  /** Resolves when there is room for one more. */
+  ready(): Promise<void> {
+    if (this.#hasRoom()) return DONE;
+    this.#ready ??= readyWaiter();
+    return this.#ready.promise;
+  }
+
+  /** There will be no more room: rejects those who wait for it. */
+  end(error: Error): void {
+    this.#ready?.reject(error);
+    this.#ready = undefined;
+  }
+
+  #hasRoom(): boolean {
+    return this.#messages < this.#maxMessages && this.#bytes < this.#maxBytes;
+  }
+
+  #tellFlushes(token: number): void {
+    let done = false;
+    for (const flush of this.#flushes) {
+      if (token > flush.upTo) continue;
+      flush.remaining--;
+      if (flush.remaining > 0) continue;
+      flush.resolve();
+      done = true;
+    }
+    if (done) this.#flushes = this.#flushes.filter((flush) => flush.remaining > 0);
+  }
+}
+
+function readyWaiter(): ReadyWaiter {
+  let resolve = (): void => {};
+  let reject = (_error: Error): void => {};
+  const promise = new Promise<void>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  // It is shared: whoever still waits gets the rejection, and nobody may.
+  promise.catch(() => {});
+  return { promise, resolve, reject };
+}
