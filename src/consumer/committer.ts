@@ -31,6 +31,8 @@ export interface CommitterOptions<T extends Acknowledgeable> {
   progress: Progress<T>;
   intervalMs: number;
   window: number;
+  /** Whether each message needs its own ack; else the ack of one covers all before it. */
+  ackEach: boolean;
   onCommitted: (sequence: number) => void;
   onError: (error: unknown) => void;
 }
@@ -86,16 +88,15 @@ export class Committer<T extends Acknowledgeable> {
   }
 
   async #commit(): Promise<void> {
-    const { lease, progress, onCommitted } = this.#options;
+    const { lease, progress, ackEach, onCommitted } = this.#options;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const { floor } = progress;
+    const { floor, committable } = progress;
     if (floor === undefined) return;
-    const mark = progress.mark();
     await lease.commit(floor.seq);
-    progress.committed(mark);
-    // AckAll: this acknowledges everything before it, too.
-    floor.ack();
+    const committed = progress.committed(committable);
+    if (ackEach) for (const message of committed) message.ack();
+    else floor.ack();
     onCommitted(floor.seq);
   }
 }

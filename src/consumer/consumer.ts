@@ -201,7 +201,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
       this.#state = "joining";
       const reason = toDocktorError(member.lost.reason);
       this.#tell("error", reason);
-      await member.abandon(reason);
+      member.abandon(reason);
       const next = await this.#rejoin(member.incarnation);
       if (next === undefined) return;
       member = next;
@@ -253,7 +253,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
     this.#stopped.abort(error ?? closedWhileJoining());
     this.#ending = (async () => {
       const reason = error ?? new DocktorError("CLOSED", "the consumer was closed");
-      await abandoned?.abandon(reason);
+      abandoned?.abandon(reason);
       await this.#release(state, error);
     })();
     await this.#ending;

@@ -31,19 +31,23 @@ export interface DurableOptions {
 export async function createDurable(options: DurableOptions): Promise<ConsumerInfo> {
   const { link, stream, group, partition, epoch, after } = options;
   const name = durableName(group, partition, epoch);
-  // A work queue hands out what is left of it, and permits no other start.
-  const start =
+  // A work queue hands out what is left of it: it permits no other start, and removes
+  // messages one by one.
+  const flow =
     options.retention === RetentionPolicy.Workqueue
-      ? { deliver_policy: DeliverPolicy.All }
-      : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: after + 1 };
+      ? { ack_policy: AckPolicy.Explicit, deliver_policy: DeliverPolicy.All }
+      : {
+          ack_policy: AckPolicy.All,
+          deliver_policy: DeliverPolicy.StartSequence,
+          opt_start_seq: after + 1,
+        };
   try {
     return await link.manager.consumers.add(stream, {
       durable_name: name,
-      ack_policy: AckPolicy.All,
       ack_wait: nanos(ACK_WAIT_MS),
       filter_subject: partitionSubject(options.subject, partition),
       max_ack_pending: options.maxUncommitted,
-      ...start,
+      ...flow,
     });
   } catch (error) {
     throw fromNats(error, `create consumer ${name} on stream ${stream}`);

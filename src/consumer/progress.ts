@@ -11,32 +11,30 @@ export interface Tracked<T> {
 
 /** Tracks items from start to finish to commit. */
 export class Progress<T> {
+  /** Started, in order; the first one is not finished. */
   readonly #open: Tracked<T>[] = [];
-  #floor: T | undefined;
-  #started = 0;
-  #finished = 0;
-  #committed = 0;
+  /** Finished without a gap, and not committed. */
+  readonly #settled: T[] = [];
 
-  /** The last item before which, itself included, everything is finished. */
+  /** The last item to commit: everything up to it is finished. Undefined when there is none. */
   get floor(): T | undefined {
-    return this.#floor;
+    return this.#settled.at(-1);
+  }
+
+  /** How many items a commit of {@link floor} covers. */
+  get committable(): number {
+    return this.#settled.length;
   }
 
   /** Items started and not committed: what another member would handle again. */
   get uncommitted(): number {
-    return this.#started - this.#committed;
-  }
-
-  /** Items that a commit of {@link floor} would add. */
-  get committable(): number {
-    return this.#finished - this.#committed;
+    return this.#open.length + this.#settled.length;
   }
 
   /** Items must be started in order. */
   start(item: T): Tracked<T> {
     const tracked = { item, finished: false };
     this.#open.push(tracked);
-    this.#started++;
     return tracked;
   }
 
@@ -45,19 +43,11 @@ export class Progress<T> {
     tracked.finished = true;
     let done = 0;
     while (this.#open[done]?.finished) done++;
-    if (done === 0) return;
-    this.#floor = this.#open[done - 1]?.item;
-    this.#finished += done;
-    this.#open.splice(0, done);
+    for (const { item } of this.#open.splice(0, done)) this.#settled.push(item);
   }
 
-  /** What a commit of the floor, begun now, will cover; hand it to {@link committed} once it is done. */
-  mark(): number {
-    return this.#finished;
-  }
-
-  /** A commit begun at that mark is done. */
-  committed(mark: number): void {
-    this.#committed = Math.max(this.#committed, mark);
+  /** The first `count` committable items are committed; returns them. */
+  committed(count: number): T[] {
+    return this.#settled.splice(0, count);
   }
 }

@@ -2,7 +2,7 @@
  * One partition's messages, from its durable through the handler to the commit, for as
  * long as its lease lasts.
  */
-import type { JsMsg, RetentionPolicy } from "@nats-io/jetstream";
+import { type JsMsg, RetentionPolicy } from "@nats-io/jetstream";
 import type { Clock } from "../clock.ts";
 import type { DocktorError } from "../errors.ts";
 import { toDocktorError } from "../errors.ts";
@@ -57,6 +57,7 @@ export class Pump {
       lease: options.lease,
       progress: this.#progress,
       ...options.commit,
+      ackEach: options.retention === RetentionPolicy.Workqueue,
       onCommitted: (sequence) => {
         options.onCommitted(sequence);
         this.#wake();

@@ -88,7 +88,9 @@ export class Session {
 
   /** Ends the session at once: deletes its record, so that others need not wait for the TTL. */
   async end(): Promise<void> {
-    await this.orphan();
+    this.orphan();
+    // A renewal under way changes the revision.
+    await this.#keeping;
     try {
       await this.#store.delete(this.memberId, this.#revision);
     } catch {
@@ -97,9 +99,8 @@ export class Session {
   }
 
   /** Stops renewing and leaves the record to its TTL. */
-  async orphan(): Promise<void> {
+  orphan(): void {
     this.#stopped.abort();
-    await this.#keeping;
   }
 
   #trustFrom(sentAt: number): number {

@@ -149,10 +149,10 @@ export class Member {
   }
 
   /** Stops now: partitions are lost for `reason`, and the session is left to expire. */
-  async abandon(reason: DocktorError): Promise<void> {
-    await this.#rebalancer.abort(reason);
-    await this.#stop();
-    await this.#session.orphan();
+  abandon(reason: DocktorError): void {
+    this.#rebalancer.abort(reason);
+    this.#session.orphan();
+    void this.#stop();
   }
 
   /** Writes this member's state to the roster; undefined when the group runs on another TTL. */
@@ -189,7 +189,7 @@ export class Member {
   async #stop(): Promise<void> {
     this.#stopped.abort();
     const left = new DocktorError("CLOSED", `member ${this.#options.memberId} left the group`);
-    await this.#rebalancer.abort(this.lost.aborted ? toDocktorError(this.lost.reason) : left);
+    this.#rebalancer.abort(this.lost.aborted ? toDocktorError(this.lost.reason) : left);
     await Promise.all([this.#view.stop(), this.#watching]);
   }
 

@@ -92,13 +92,15 @@ export class Rebalancer {
     this.evaluate();
   }
 
-  /** Stops at once; every partition still owned is lost for that reason. */
-  async abort(reason: DocktorError): Promise<void> {
+  /**
+   * Stops at once; every partition still owned is lost for that reason. A claim or release
+   * under way ends by itself, without effect on this member.
+   */
+  abort(reason: DocktorError): void {
     this.#stopped.abort();
     const leases = [...this.#owned.values()];
     this.#owned.clear();
-    await Promise.all(leases.map((lease) => this.#lose(lease, reason)));
-    await Promise.all(this.#busy.values());
+    for (const lease of leases) this.#lose(lease, reason);
   }
 
   #act(): void {
@@ -172,7 +174,7 @@ export class Rebalancer {
       if (this.#busy.has(partition)) lease.lose(reason);
       else {
         this.#owned.delete(partition);
-        void this.#run(partition, () => this.#lose(lease, reason));
+        this.#lose(lease, reason);
       }
     }
   }
@@ -194,7 +196,7 @@ export class Rebalancer {
       const owned = this.#owned.delete(partition);
       // Another member was first: its change is on its way to the view.
       if (!owned && (known.code === "CONFLICT" || known.code === "FENCED")) return;
-      if (lease !== undefined) await this.#lose(lease, known);
+      if (lease !== undefined) this.#lose(lease, known);
       await this.#failed(known);
     }
   }
@@ -211,7 +213,7 @@ export class Rebalancer {
     } catch (error) {
       if (!this.#owned.delete(partition)) return;
       const known = toDocktorError(error);
-      await this.#lose(lease, known);
+      this.#lose(lease, known);
       if (known.code !== "FENCED") await this.#failed(known);
     }
   }
@@ -240,7 +242,7 @@ export class Rebalancer {
     await this.#options.clock.sleep(RETRY_MS, this.#stopped.signal).catch(() => undefined);
   }
 
-  async #lose(lease: Lease, reason: DocktorError): Promise<void> {
+  #lose(lease: Lease, reason: DocktorError): void {
     lease.lose(reason);
     this.#options.work.abort(lease, reason);
   }

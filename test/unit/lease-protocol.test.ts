@@ -113,7 +113,7 @@ describe("a session", () => {
 
   test("takes over the id of a crashed life once that has expired", async () => {
     const first = await join("a");
-    await first.orphan();
+    first.orphan();
     const second = join("a");
     await clock.advance(TTL + TTL / 10);
     expect((await second).incarnation).not.toBe(first.incarnation);
@@ -122,7 +122,7 @@ describe("a session", () => {
 
   test("takes over from its own life before without waiting", async () => {
     const first = await join("a");
-    await first.orphan();
+    first.orphan();
     const second = await join("a", first.incarnation);
     expect(second.trusted()).toBe(true);
     await second.end();
@@ -130,7 +130,7 @@ describe("a session", () => {
 
   test("that was declared dead cannot be renewed", async () => {
     const session = await join("a");
-    await session.orphan();
+    session.orphan();
     await clock.advance(TTL);
     expect(await expireSession(sessions, "a", session.incarnation)).toBe(true);
     const record = { incarnation: session.incarnation };
@@ -177,7 +177,7 @@ describe("a claim", () => {
       return revision;
     };
     await expect(claim(session)).rejects.toEqual(code("SESSION_LOST"));
-    await session.orphan();
+    session.orphan();
   });
 
   test("that is overtaken before its seal yields nothing", async () => {
@@ -263,7 +263,7 @@ describe("a commit", () => {
     clock.freeze(TTL);
     await expect(lease.commit(3)).rejects.toEqual(code("SESSION_LOST"));
     expect((await leases.get(checkpointKey(0)))?.value).toMatchObject({ sequence: 0 });
-    await session.orphan();
+    session.orphan();
   });
 
   test("whose answer was lost does not fence its own successor", async () => {
