@@ -1,0 +1,188 @@
+import { expect, test } from "vitest";
+import { judge } from "../../src/record/oracle.ts";
+import {
+  closeAfterTest,
+  eventually,
+  GROUP,
+  link,
+  member,
+  numbered,
+  publish,
+  Records,
+  STREAM,
+} from "../support/group.ts";
+import { startProxy } from "../support/proxy.ts";
+import { describeOnEachServer } from "../support/servers.ts";
+
+const code = (value: string): unknown => expect.objectContaining({ code: value });
+
+describeOnEachServer("a group", ({ start }) => {
+  test("goes on after its server was killed and restarted: nothing lost, order kept", async () => {
+    const server = await start();
+    const records = new Records();
+    const members = ["a", "b"].map((memberId) => member(server.url, { memberId }));
+    for (const [i, each] of members.entries()) {
+      await each.run({ eachMessage: records.handler(`m-${i}`) });
+    }
+    const published = await publish(server.url, numbered(3_000));
+    await eventually("the first are handled", () => records.count > 500);
+    await server.restart();
+    published.push(...(await publish(server.url, numbered(3_000))));
+    await eventually("all are handled", () => records.count === published.length, 25_000);
+    expect(judge(published, records.all)).toMatchObject({
+      lost: 0,
+      outOfOrder: 0,
+      sharedEpochs: 0,
+      staleEpochs: 0,
+    });
+  });
+
+  test("takes over from a member that is cut off, which stops before its partitions can be taken", async () => {
+    const server = await start();
+    const proxy = await startProxy(server.port);
+    closeAfterTest(() => proxy.close());
+    const records = new Records();
+    const cutOff = member(proxy.url, { memberId: "cut-off" });
+    await cutOff.run({ eachMessage: records.handler("cut-off") });
+    const healthy = member(server.url, { memberId: "healthy" });
+    await healthy.run({ eachMessage: records.handler("healthy") });
+    await eventually("they share", () => healthy.assignment.length === 2);
+    const published = await publish(server.url, numbered(400));
+    await eventually("all are handled", () => records.count === 400);
+
+    const lost: string[] = [];
+    const aborted: number[] = [];
+    cutOff.on("partition:lost", ({ reason }) => {
+      lost.push(reason);
+      aborted.push(Date.now());
+    });
+    proxy.blackhole();
+    published.push(...(await publish(server.url, numbered(400))));
+    await eventually("the other owns all", () => healthy.assignment.length === 4);
+    const takenAt = Date.now();
+    expect(lost).toEqual(["session-lost", "session-lost"]);
+    expect(Math.max(...aborted)).toBeLessThan(takenAt);
+    await eventually("all are handled", () => records.count === 800);
+
+    proxy.heal();
+    await eventually("it is back", () => cutOff.assignment.length === 2, 25_000);
+    published.push(...(await publish(server.url, numbered(400))));
+    await eventually("all are handled", () => records.count === 1_200);
+    expect(judge(published, records.all)).toMatchObject({
+      lost: 0,
+      outOfOrder: 0,
+      sharedEpochs: 0,
+      staleEpochs: 0,
+    });
+  });
+
+  test("commits nothing and starts nothing for a member that woke up after a take-over, and tells its handler", async () => {
+    const server = await start();
+    const proxy = await startProxy(server.port);
+    closeAfterTest(() => proxy.close());
+    const sleeper = member(proxy.url, { memberId: "sleeper", partitions: 1 });
+    let wake = (): void => {};
+    const asleep = new Promise<void>((resolve) => (wake = resolve));
+    const calls: string[] = [];
+    let told: unknown;
+    await sleeper.run({
+      eachMessage: async (message, { signal, epoch }) => {
+        calls.push(`sleeper ${message.string()} in epoch ${epoch}`);
+        if (epoch > 1) return;
+        await asleep;
+        told = signal.reason;
+      },
+    });
+    await publish(server.url, numbered(3), 1);
+    await eventually("it handles one", () => calls.length === 1);
+    proxy.blackhole();
+    const heir = member(server.url, { memberId: "heir", partitions: 1 });
+    await heir.run({
+      eachMessage: (message, { epoch }) => {
+        calls.push(`heir ${message.string()} in epoch ${epoch}`);
+      },
+    });
+    await eventually("the other has handled all", () => calls.length === 4);
+    proxy.heal();
+    wake();
+    await eventually("it is back in the group", () => sleeper.state === "running", 25_000);
+    expect(told).toEqual(code("SESSION_LOST"));
+    expect(calls).toEqual([
+      "sleeper 0 in epoch 1",
+      "heir 0 in epoch 2",
+      "heir 1 in epoch 2",
+      "heir 2 in epoch 2",
+    ]);
+  });
+
+  test("ends with one clear error when its stream is deleted", async () => {
+    const { url } = await start();
+    const consumer = member(url);
+    await consumer.run({ eachMessage: () => {} });
+    await eventually("it owns all", () => consumer.assignment.length === 4);
+    const { manager } = await link(url);
+    await manager.streams.delete(STREAM);
+    expect(await consumer.closed()).toEqual(code("STREAM_NOT_FOUND"));
+    expect(consumer.state).toBe("failed");
+    expect(consumer.errors).toEqual([code("STREAM_NOT_FOUND")]);
+  });
+
+  test("starts at the first message of a stream that was made anew, and says what is gone", async () => {
+    const { url } = await start();
+    await publish(url, numbered(50));
+    const records = new Records();
+    const before = member(url, { memberId: "before" });
+    await before.run({ eachMessage: records.handler("before") });
+    await eventually("all are handled", () => records.count === 50);
+    await before.drain();
+    const { manager } = await link(url);
+    await manager.streams.delete(STREAM);
+    await publish(url, numbered(20));
+    const again = new Records();
+    const after = member(url, { memberId: "after" });
+    await after.run({ eachMessage: again.handler("after") });
+    await eventually("all are handled", () => again.count === 20);
+    expect(after.errors).toEqual(Array.from({ length: 4 }, () => code("MESSAGES_MISSING")));
+  });
+
+  test("says how much is gone when messages were removed before they were handled", async () => {
+    const { url } = await start();
+    const [first, ...rest] = await publish(url, numbered(10), 1);
+    expect(first?.sequence).toBe(1);
+    const stuck = member(url, { memberId: "stuck", partitions: 1 });
+    await stuck.run({
+      eachMessage: ({ sequence }) => {
+        if (sequence > 2) throw new Error("stuck");
+      },
+    });
+    await eventually("it is stuck", () => stuck.errors.length > 0);
+    await stuck.drain();
+    const { manager } = await link(url);
+    await manager.streams.purge(STREAM, { seq: 6 });
+    const gaps: unknown[] = [];
+    const records = new Records();
+    const next = member(url, { memberId: "next", partitions: 1 });
+    next.on("partition:gap", (gap) => gaps.push(gap));
+    await next.run({ eachMessage: records.handler("next") });
+    await eventually("the rest is handled", () => records.count === 5);
+    expect(records.all.map(({ sequence }) => sequence)).toEqual(
+      rest.slice(4).map(({ sequence }) => sequence),
+    );
+    expect(gaps).toEqual([{ partition: 0, epoch: 2, first: 3, last: 5 }]);
+  });
+
+  test("takes a partition anew when someone deletes its durable", async () => {
+    const { url } = await start();
+    const records = new Records();
+    const consumer = member(url, { partitions: 1 });
+    await consumer.run({ eachMessage: records.handler("m") });
+    const published = await publish(url, numbered(100), 1);
+    await eventually("all are handled", () => records.count === 100);
+    const { manager } = await link(url);
+    await manager.consumers.delete(STREAM, `${GROUP}-p0-e1`);
+    published.push(...(await publish(url, numbered(100), 1)));
+    await eventually("all are handled", () => records.count === 200);
+    expect(judge(published, records.all)).toMatchObject({ lost: 0, duplicated: 0, outOfOrder: 0 });
+    expect(records.all.at(-1)?.epoch).toBe(2);
+  });
+});
