@@ -1,0 +1,103 @@
+import { expect, test } from "vitest";
+import { judge } from "../../src/record/oracle.ts";
+import type { ProcessedRecord } from "../../src/record/record.ts";
+import { eventually } from "../support/group.ts";
+import { Load } from "../support/load.ts";
+import { MemberProcesses } from "../support/processes.ts";
+import { describeOnEachServer } from "../support/servers.ts";
+
+const PARTITIONS = 32;
+const TTL_MS = 2_000;
+const WINDOW = 512;
+
+/** A partition that does not move may not pause; this allows for two busy cores. */
+const LARGEST_GAP_MS = 1_000;
+
+const clean = { lost: 0, outOfOrder: 0, sharedEpochs: 0, staleEpochs: 0 };
+
+describeOnEachServer("a group of processes", ({ name, start }) => {
+  test("shares 100,000 messages while members come and go: 0 lost, 0 twice, order kept, no pause", async () => {
+    const { url } = await start();
+    const load = await Load.connect(url, { partitions: PARTITIONS, keys: 1_000 });
+    const group = new MemberProcesses(url, { partitions: PARTITIONS, ttlMs: TTL_MS });
+    await group.join("m1");
+    // Bursts at full speed, as fast as they are stored, for as long as members come and go.
+    let moving = true;
+    const publishing = (async () => {
+      while (moving || load.published.length < 100_000) await load.publish(5_000);
+    })();
+    for (const id of ["m2", "m3", "m4", "m5"]) await group.join(id);
+    const codes: (number | null)[] = [];
+    for (const id of ["m1", "m2", "m3", "m4"]) codes.push(await group.end(id, "SIGTERM"));
+    moving = false;
+    await publishing;
+    await group.caughtUp();
+    codes.push(await group.end("m5", "SIGTERM"));
+
+    const records = group.records();
+    const verdict = judge(load.published, records);
+    const gap = largestGapMs(records);
+    console.info(
+      `${name}: ${JSON.stringify(verdict)}, largest gap of an unmoved partition ${gap} ms`,
+    );
+    expect(codes).toEqual([0, 0, 0, 0, 0]);
+    expect(verdict.published).toBeGreaterThanOrEqual(100_000);
+    expect(verdict).toMatchObject({ ...clean, duplicated: 0 });
+    expect(gap).toBeLessThan(LARGEST_GAP_MS);
+  }, 120_000);
+
+  test("takes over from a killed member of five under load: 0 lost, few twice, flowing again within TTL + 1 s", async () => {
+    const { url } = await start();
+    const load = await Load.connect(url, { partitions: PARTITIONS, keys: 1_000, rate: 5_000 });
+    const group = new MemberProcesses(url, { partitions: PARTITIONS, ttlMs: TTL_MS });
+    for (const id of ["m1", "m2", "m3", "m4", "m5"]) await group.join(id);
+    load.start();
+    const victim = (await group.status()).members.find(({ id }) => id === "m3");
+    const orphans = victim?.partitions ?? [];
+    expect(orphans.length).toBeGreaterThanOrEqual(6);
+    await eventually("the load flows", () => group.records().length > 5_000);
+
+    const killedAt = Date.now();
+    await group.end("m3", "SIGKILL");
+    const resumedAfterMs = await resumed(group, orphans, killedAt);
+    await load.end();
+    await group.caughtUp();
+    for (const id of group.running) await group.end(id, "SIGTERM");
+
+    const verdict = judge(load.published, group.records());
+    console.info(
+      `${name}: ${JSON.stringify(verdict)}, last of ${orphans.length} orphaned partitions flowed again after ${resumedAfterMs} ms (TTL ${TTL_MS} ms)`,
+    );
+    expect(verdict).toMatchObject(clean);
+    expect(verdict.duplicated).toBeLessThanOrEqual(WINDOW * orphans.length);
+    expect(resumedAfterMs).toBeLessThan(TTL_MS + 1_000);
+  }, 60_000);
+});
+
+/** The longest time between two messages of one partition in one epoch. */
+function largestGapMs(records: readonly ProcessedRecord[]): number {
+  const last = new Map<string, number>();
+  let largest = 0;
+  for (const { partition, epoch, ts } of records) {
+    const key = `${partition}/${epoch}`;
+    largest = Math.max(largest, ts - (last.get(key) ?? ts));
+    last.set(key, ts);
+  }
+  return largest;
+}
+
+/** When the last of the partitions was handled by a new owner, in milliseconds since the kill. */
+async function resumed(
+  group: MemberProcesses,
+  partitions: readonly number[],
+  killedAt: number,
+): Promise<number> {
+  const firsts = (): number[] => {
+    const records = group.records().filter(({ member, ts }) => member !== "m3" && ts >= killedAt);
+    return partitions.map(
+      (partition) => records.find((record) => record.partition === partition)?.ts ?? Number.NaN,
+    );
+  };
+  await eventually("all orphans flow again", () => firsts().every(Number.isFinite));
+  return Math.max(...firsts()) - killedAt;
+}
