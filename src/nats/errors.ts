@@ -68,16 +68,18 @@ function codeOf(error: unknown): ErrorCode {
 	) {
 		return "JETSTREAM_DISABLED";
 	}
+	// A request that the server forbids fails with this around the reason.
+	const cause = error instanceof errors.RequestError ? error.cause : error;
 	if (
-		error instanceof errors.AuthorizationError ||
-		error instanceof errors.UserAuthenticationExpiredError ||
-		error instanceof errors.PermissionViolationError
+		cause instanceof errors.AuthorizationError ||
+		cause instanceof errors.UserAuthenticationExpiredError ||
+		cause instanceof errors.PermissionViolationError
 	) {
 		return "NOT_AUTHORIZED";
 	}
 	if (
-		error instanceof errors.ClosedConnectionError ||
-		error instanceof errors.DrainingConnectionError
+		cause instanceof errors.ClosedConnectionError ||
+		cause instanceof errors.DrainingConnectionError
 	) {
 		return "CONNECTION_CLOSED";
 	}

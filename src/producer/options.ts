@@ -9,10 +9,10 @@ import { checkName, checkPartitions, checkSubject } from "../partition/names.ts"
  *
  * - `"pipelined"`: messages are sent in the order of the `publish` calls without waiting
  *   for each other's acks. A lost connection does not change that order: after it is back,
- *   everything unacknowledged is sent again from the oldest on, before anything new. What
- *   can change it is a single message that the server leaves unanswered, or answers with
- *   "no leader", on a connection that stays up: later messages may be stored before its
- *   retry is.
+ *   everything unacknowledged is sent again from the oldest on, before anything new. Nor
+ *   does a stream that loses its leader, unless it finds one while messages are on their
+ *   way to it: those that come too early are sent again, and stored, after later ones. So
+ *   is a single message that the server leaves unanswered on a connection that stays up.
  * - `"strict"`: a partition's next message is sent only once the one before is stored or
  *   has failed, so no retry can change the order of messages of one key. Partitions still
  *   run in parallel; the throughput is one message per partition and round trip.

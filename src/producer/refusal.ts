@@ -117,7 +117,7 @@ export function timeoutError(stream: string, entry: Entry): DocktorError {
   }
   return new DocktorError(
     "PUBLISH_TIMEOUT",
-    `the message may or may not be stored: stream ${stream} did not confirm it after ${tries}${because}; to publish it again without storing it twice, use messageId ${JSON.stringify(message.messageId)} within the stream's duplicate_window`,
+    `the message may or may not be stored: stream ${stream} did not confirm it after ${tries}${because}; see that the server is up and its disk not full. To publish it again without storing it twice, use messageId ${JSON.stringify(message.messageId)} within the stream's duplicate_window`,
   );
 }
 

@@ -49,8 +49,10 @@ export class Window {
   #inFlightBytes = 0;
   /** The connection is down. */
   #suspended = false;
-  /** Above 0: nothing is sent before this moment, since the stream has no leader. */
+  /** Above 0: the stream has no leader, and is asked again at this moment. */
   #heldUntil = 0;
+  /** It was asked, with one message, and has not answered yet. */
+  #probing = false;
   /** How often it was held since the last message was stored. */
   #holds = 0;
   /** Something goes through the messages; what that sets free is sent afterwards. */
@@ -130,7 +132,7 @@ export class Window {
     if (reply.kind === "nobody") {
       this.#hold(entry, "no stream takes its subject: it was deleted, or it has no leader");
     } else if (isFinal(reply.error)) {
-      this.#progressAt = performance.now();
+      this.#decided();
       this.#fail(entry, refusalError(this.#options.stream, entry, reply.error));
     } else {
       this.#hold(entry, `${reply.error.description} (error ${reply.error.code})`);
@@ -157,6 +159,7 @@ export class Window {
     if (!this.#outlet.isUp()) return;
     this.#suspended = false;
     this.#heldUntil = 0;
+    this.#probing = false;
     this.#sweep((now) => {
       for (const entry of this.#inFlight.values()) this.#resend(entry, now);
     });
@@ -174,8 +177,8 @@ export class Window {
     this.#ended = error;
     const unsent = endedError(error, "was not sent");
     const unsure = endedError(error, "may or may not be stored");
-    this.#rejectAll((entry) => (mayBeStored(entry) ? unsure : unsent));
     this.#tally.end(error);
+    this.#rejectAll((entry) => (mayBeStored(entry) ? unsure : unsent));
   }
 
   #fits({ message }: Entry): boolean {
@@ -243,7 +246,8 @@ export class Window {
   #hold(entry: Entry, reason: string): void {
     entry.reason = reason;
     entry.waiting = true;
-    if (this.#heldUntil > 0) return;
+    if (this.#heldUntil > 0 && !this.#probing) return;
+    this.#probing = false;
     const hold = Math.min(SHORTEST_HOLD_MS * 2 ** this.#holds, LONGEST_HOLD_MS);
     this.#holds++;
     // Many producers lose one leader at the same moment.
@@ -251,9 +255,32 @@ export class Window {
     this.#alarm.set(this.#heldUntil);
   }
 
-  #stored(entry: Entry, reply: Extract<Reply, { kind: "stored" }>): void {
-    this.#holds = 0;
+  /**
+   * Asks the stream with one message: were all sent and the leader came back in between,
+   * the later ones would be stored before the earlier.
+   */
+  #probe(entry: Entry, now: number): void {
+    this.#probing = true;
+    this.#heldUntil = now + this.#options.ackTimeoutMs;
+    this.#transmit(entry, now);
+  }
+
+  /** The stream decided on a message, so it has a leader. */
+  #decided(): void {
     this.#progressAt = performance.now();
+    this.#holds = 0;
+    if (this.#heldUntil === 0) return;
+    this.#heldUntil = 0;
+    this.#probing = false;
+    this.#sweep((now) => {
+      for (const entry of this.#inFlight.values()) {
+        if (entry.waiting) this.#resend(entry, now);
+      }
+    });
+  }
+
+  #stored(entry: Entry, reply: Extract<Reply, { kind: "stored" }>): void {
+    this.#decided();
     const { stream, sequence } = reply;
     if (stream !== this.#options.stream) {
       this.#fail(entry, wrongStreamError(this.#options.stream, entry, stream));
@@ -290,13 +317,14 @@ export class Window {
         this.#rejectAll((entry) => timeoutError(this.#options.stream, entry));
         return;
       }
-      const released = this.#heldUntil > 0 && now >= this.#heldUntil;
-      if (released) this.#heldUntil = 0;
       if (!this.#suspended && !this.#outlet.isUp()) this.#suspended = true;
+      const probe = !this.#suspended && this.#heldUntil > 0 && now >= this.#heldUntil;
+      if (probe) this.#heldUntil = 0;
       for (const entry of this.#inFlight.values()) {
-        if (this.#suspended) {
+        if (this.#suspended || entry.waiting) {
           if (now >= entry.resendBy) this.#fail(entry, timeoutError(this.#options.stream, entry));
-        } else if (entry.waiting ? released : now >= entry.dueAt) {
+          else if (probe && this.#heldUntil === 0) this.#probe(entry, now);
+        } else if (now >= entry.dueAt) {
           this.#resend(entry, now);
         }
       }
@@ -347,8 +375,7 @@ export class Window {
     if (this.#backlog.size > 0) next = Math.min(next, this.#backlogCheckAt());
     if (this.#heldUntil > 0) next = Math.min(next, this.#heldUntil);
     for (const { waiting, dueAt, resendBy } of this.#inFlight.values()) {
-      if (this.#suspended) next = Math.min(next, resendBy);
-      else if (!waiting) next = Math.min(next, dueAt);
+      next = Math.min(next, this.#suspended || waiting ? resendBy : dueAt);
     }
     this.#alarm.set(next);
   }
