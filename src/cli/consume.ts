@@ -1,0 +1,177 @@
+/** `docktor consume`: one member of a group, until it is stopped. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Command } from "commander";
+import { Consumer, type EachMessage, isDocktorError, RecordWriter } from "../index.ts";
+import { duration, plural, ranges, rate } from "./format.ts";
+import { createLog } from "./log.ts";
+import { eventsAsObjects, narrate } from "./narrate.ts";
+import { print, printJson } from "./output.ts";
+import { withPartitions } from "./partitions.ts";
+import { addSettings } from "./settings.ts";
+import { onStop } from "./stop.ts";
+
+interface Flags {
+  servers: string;
+  stream: string;
+  subject: string;
+  partitions?: number;
+  group: string;
+  memberId?: string;
+  sessionTtlMs: number;
+  record?: string;
+  processTimeMs: number;
+  concurrency: number;
+  json?: true;
+  logLevel: string;
+}
+
+const SUMMARY_MS = 5_000;
+/** What `close()` may take when the user wants to be out at once. */
+const CLOSE_MS = 500;
+
+export function addConsume(program: Command): void {
+  const command = program
+    .command("consume")
+    .summary("join a group and handle messages until stopped")
+    .description(
+      "Join a group and handle messages until stopped. Creates a missing stream (file storage). " +
+        "Ctrl-C or SIGTERM finishes, commits, hands over and exits with 0; once more stops at " +
+        "once, hands nothing over and exits with 130 or 143.",
+    )
+    .addHelpText(
+      "after",
+      `
+Example:
+  docktor consume --group WORKERS --record processed/%m.jsonl`,
+    )
+    .action(consume);
+  addSettings(command, "servers", "stream", "subject", "partitions", "group", "memberId");
+  addSettings(command, "sessionTtlMs", "record", "processTimeMs", "concurrency");
+  addSettings(command, "json", "logLevel");
+}
+
+async function consume(flags: Flags): Promise<void> {
+  const startedAt = performance.now();
+  const log = createLog(flags.logLevel);
+  const work = new Work(flags);
+  let consumer: Consumer | undefined;
+  let stopping = false;
+  onStop({
+    gently: (reason) => {
+      stopping = true;
+      log.info(`${reason}: finishing, committing, handing over; once more stops at once`);
+      void consumer?.drain();
+    },
+    atOnce: async () => {
+      log.warn("stopping at once: the others take over when this member's session expires");
+      await Promise.race([consumer?.close(), sleep(CLOSE_MS)]);
+    },
+  });
+  try {
+    const joined = await withPartitions(flags.partitions, async (partitions) => {
+      consumer = createConsumer(flags, partitions);
+      flags.memberId = consumer.memberId;
+      if (flags.json) eventsAsObjects(consumer, printJson);
+      else narrate(consumer, log);
+      work.open(consumer.memberId);
+      if (stopping) await consumer.close();
+      await consumer.run({ eachMessage: work.handle });
+      return consumer;
+    });
+    const summary = setInterval(() => {
+      const progress = work.progress();
+      if (progress.processed === 0) return;
+      if (flags.json) printJson({ event: "progress", ...progress });
+      else log.info(describeProgress(progress, joined.assignment));
+    }, SUMMARY_MS);
+    const error = await joined.closed();
+    clearInterval(summary);
+    if (error !== undefined) throw error;
+  } catch (error) {
+    if (!(stopping && isDocktorError(error, "CLOSED"))) throw error;
+  } finally {
+    work.close();
+  }
+  const durationMs = Math.round(performance.now() - startedAt);
+  const { processed } = work;
+  if (flags.json) printJson({ processed, durationMs });
+  else print(`processed ${plural(processed, "message")} in ${duration(durationMs)}`);
+}
+
+function createConsumer(flags: Flags, partitions: number | undefined): Consumer {
+  const { servers, stream, subject, group, memberId, concurrency } = flags;
+  return new Consumer({
+    servers,
+    stream,
+    subject,
+    group,
+    session: { ttlMs: flags.sessionTtlMs },
+    ensureStream: true,
+    ...(partitions === undefined ? {} : { partitions }),
+    ...(memberId === undefined ? {} : { memberId }),
+    ...(concurrency === 1
+      ? {}
+      : { concurrency: { perPartition: concurrency, by: "key" as const } }),
+  });
+}
+
+interface Progress {
+  /** Messages processed so far. */
+  readonly processed: number;
+  /** Messages per second since the last look. */
+  readonly rate: number;
+}
+
+function describeProgress(progress: Progress, partitions: readonly number[]): string {
+  const { processed, rate: perSecond } = progress;
+  return `processed ${plural(processed, "message")} (${rate(perSecond)}); own ${ranges(partitions)}`;
+}
+
+/** What this member does with a message: takes its time, puts it on record, counts it. */
+class Work {
+  processed = 0;
+  readonly #flags: Flags;
+  #record: RecordWriter | undefined;
+  #memberId = "";
+  #before = { processed: 0, at: performance.now() };
+
+  constructor(flags: Flags) {
+    this.#flags = flags;
+  }
+
+  open(memberId: string): void {
+    this.#memberId = memberId;
+    if (this.#flags.record !== undefined) {
+      this.#record ??= new RecordWriter(this.#flags.record, memberId);
+    }
+  }
+
+  close(): void {
+    this.#record?.close();
+  }
+
+  readonly handle: EachMessage = (message, context) => {
+    const { processTimeMs } = this.#flags;
+    if (processTimeMs === 0) return this.#done(message, context);
+    // Gives up when the partition is lost: another member does it again.
+    return sleep(processTimeMs, undefined, { signal: context.signal }).then(() =>
+      this.#done(message, context),
+    );
+  };
+
+  readonly #done = (...[message, { epoch }]: Parameters<EachMessage>): void => {
+    const { partition, sequence, key = null } = message;
+    const member = this.#memberId;
+    this.#record?.write({ member, partition, epoch, sequence, key, ts: Date.now() });
+    this.processed++;
+  };
+
+  progress(): Progress {
+    const { processed } = this;
+    const at = performance.now();
+    const done = processed - this.#before.processed;
+    const perSecond = Math.round((done * 10_000) / (at - this.#before.at)) / 10;
+    this.#before = { processed, at };
+    return { processed, rate: perSecond };
+  }
+}

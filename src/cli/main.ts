@@ -1,0 +1,80 @@
+#!/usr/bin/env node
+/** The command line `docktor`: a user of the library like any other. */
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { addConsume } from "./consume.ts";
+import { complain, EXIT, Exit, isUsageError, messageOf } from "./failure.ts";
+import { exitWith, watchReader } from "./output.ts";
+import { addPublish } from "./publish.ts";
+import { describeOption, loadEnvironmentFile, variablesBehind } from "./settings.ts";
+import { addStatus } from "./status.ts";
+
+/** The command that runs, once it is known. */
+let running: Command | undefined;
+
+function createProgram(): Command {
+  const program = new Command("docktor")
+    .description("Kafka-style consumer groups on NATS JetStream.")
+    .version(version(), "--version", "print the version")
+    .configureHelp({ optionDescription: describeOption })
+    .configureOutput({ outputError: () => {} })
+    .exitOverride()
+    .hook("preAction", (_program, command) => {
+      running = command;
+    })
+    .addHelpText(
+      "after",
+      `
+Settings come from flags, else from the environment, else from .env in the current folder.
+Exit codes: 0 success, 1 a failure or lost data, 2 bad usage.
+
+Example:
+  docktor consume`,
+    );
+  addPublish(program);
+  addConsume(program);
+  addStatus(program);
+  for (const command of program.commands) {
+    command.exitOverride((error) => {
+      running ??= command;
+      throw error;
+    });
+  }
+  return program;
+}
+
+function version(): string {
+  const file = new URL("../../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  try {
+    loadEnvironmentFile();
+    await createProgram().parseAsync(args.length === 0 ? ["--help"] : args, { from: "user" });
+    return EXIT.ok;
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+/** Says why, in one line; returns the exit code. */
+function explain(error: unknown): number {
+  if (error instanceof Exit) return error.code;
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT.ok;
+    const command = running === undefined ? "docktor" : `docktor ${running.name()}`;
+    const message = error.message.replace(/^error: /, "").replace(/\.$/, "");
+    complain(`${message}; see ${command} --help`);
+    return EXIT.usage;
+  }
+  const usage = isUsageError(error);
+  const message = messageOf(error);
+  const variables = usage && running !== undefined ? variablesBehind(message, running) : [];
+  complain(variables.length === 0 ? message : `${message} (set by ${variables.join(", ")})`);
+  if (["debug", "trace"].includes(running?.opts()["logLevel"] as string)) console.error(error);
+  return usage ? EXIT.usage : EXIT.failed;
+}
+
+watchReader();
+exitWith(await main(process.argv.slice(2)));

@@ -1,0 +1,64 @@
+/** `docktor status`: who is in a group, who owns what, how far behind it is. */
+import type { Command } from "commander";
+import { describeGroup, type GroupStatus } from "../index.ts";
+import { count, duration, ranges, rate, table } from "./format.ts";
+import { print, printJson } from "./output.ts";
+import { addSettings } from "./settings.ts";
+
+interface Flags {
+  servers: string;
+  stream: string;
+  group: string;
+  json?: true;
+}
+
+export function addStatus(program: Command): void {
+  const command = program
+    .command("status")
+    .summary("show a group's members, its partitions and how far behind it is")
+    .description("Show a group's members, its partitions and how far behind it is.")
+    .addHelpText(
+      "after",
+      `
+Example:
+  docktor status --stream EVENTS --group WORKERS`,
+    )
+    .action(status);
+  addSettings(command, "servers", "stream", "group", "json", "logLevel");
+}
+
+async function status({ servers, stream, group, json }: Flags): Promise<void> {
+  const described = await describeGroup({ servers, stream, group });
+  if (json) printJson(described);
+  else for (const line of statusLines(described, Date.now())) print(line);
+}
+
+/** A group for people. */
+export function statusLines(status: GroupStatus, now: number): string[] {
+  const { stream, group, members, partitions, totals } = status;
+  const memberRows = members.map((member) => [
+    member.id,
+    member.state,
+    String(member.partitions.length),
+    ranges(member.partitions),
+    duration(Math.max(0, now - Date.parse(member.startedAt))),
+  ]);
+  const partitionRows = partitions.map(({ partition, owner, epoch, checkpoint, lag }) => [
+    String(partition),
+    owner ?? "-",
+    String(epoch),
+    String(checkpoint),
+    count(lag),
+  ]);
+  return [
+    `group ${group} on stream ${stream}`,
+    "",
+    ...(members.length === 0
+      ? ["no members: start one with docktor consume"]
+      : table(["MEMBER", "STATE", "OWNS", "PARTITIONS", "UPTIME"], memberRows, [2])),
+    "",
+    ...table(["PARTITION", "OWNER", "EPOCH", "CHECKPOINT", "LAG"], partitionRows, [0, 2, 3, 4]),
+    "",
+    `lag ${count(totals.lag)}, in ${rate(totals.rateIn)}, out ${rate(totals.rateOut)}`,
+  ];
+}
