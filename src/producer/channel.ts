@@ -5,7 +5,6 @@ import {
   type Msg,
   type NatsConnection,
   type QueuedIterator,
-  type ServerInfo,
   type Status,
 } from "@nats-io/transport-node";
 import { DocktorError } from "../errors.ts";
@@ -37,18 +36,15 @@ export class Channel implements Outlet {
   readonly #events: ChannelEvents;
   readonly #headers = new EncodedHeaders();
   readonly #statuses: AsyncIterable<Status>;
-  /** The connection on which everything in flight was sent, as its server described it. */
-  #known: ServerInfo | undefined;
-  #maxPayload: number;
-  #close: () => void;
+  /** As the server said last; between connections it says nothing. */
+  #maxPayload = Number.POSITIVE_INFINITY;
+  readonly #close: () => void;
 
   constructor(connection: NatsConnection, events: ChannelEvents) {
     this.#connection = connection;
     this.#events = events;
     this.#inbox = createInbox(inboxPrefix(connection));
     this.#statuses = connection.status();
-    this.#known = connection.info;
-    this.#maxPayload = connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
     const acks = connection.subscribe(`${this.#inbox}.*`, {
       callback: (error, message) => this.#receive(error, message),
     });
@@ -57,25 +53,19 @@ export class Channel implements Outlet {
     void connection.closed().then((error) => events.ended(closedError(error)));
   }
 
-  /** Bytes that one message, headers and data, may have on this connection. */
+  /** Bytes that one message, headers and data, may have. */
   get maxPayload(): number {
+    this.#maxPayload = this.#connection.info?.max_payload ?? this.#maxPayload;
     return this.#maxPayload;
   }
 
   /**
-   * The client buffers what is published while it connects, and drops what it could not
-   * send before; neither keeps the order of a retry. Its `status()` tells of a lost
-   * connection only a little later, but its `info` is another one at once.
+   * Between connections the client keeps what is published and sends it ahead of any
+   * retry. `status()` tells of a lost connection a little later than `info` does, which is
+   * unset from before the client starts to keep things until the next server greets.
    */
   isUp(): boolean {
-    const info = this.#connection.info;
-    if (info === this.#known) return info !== undefined;
-    if (info === undefined || this.#known === undefined) return false;
-    // A server also sends its description again when its cluster changes.
-    const same =
-      info.client_id === this.#known.client_id && info.server_id === this.#known.server_id;
-    if (same) this.#learn(info);
-    return same;
+    return this.#connection.info !== undefined;
   }
 
   send(message: Outgoing, token: number): void {
@@ -96,11 +86,6 @@ export class Channel implements Outlet {
     (this.#statuses as Partial<QueuedIterator<Status>>).stop?.();
   }
 
-  #learn(info: ServerInfo | undefined): void {
-    this.#known = info;
-    this.#maxPayload = info?.max_payload ?? this.#maxPayload;
-  }
-
   #receive(error: Error | null, message: Msg): void {
     if (error !== null) {
       this.#events.ended(fromNats(error, `receive acks on ${this.#inbox}`));
@@ -116,7 +101,6 @@ export class Channel implements Outlet {
       if (status.type === "disconnect") {
         this.#events.down();
       } else if (status.type === "reconnect") {
-        this.#learn(this.#connection.info);
         this.#events.up();
       } else if (status.type === "error") {
         const { error } = status;

@@ -9,6 +9,7 @@
 import { type DocktorError, isDocktorError } from "../errors.ts";
 import { Alarm } from "./alarm.ts";
 import { type Backlog, createBacklog } from "./backlog.ts";
+import { Hold } from "./hold.ts";
 import { type Entry, mayBeStored, type Outgoing, type PublishAck } from "./message.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { endedError, isFinal, refusalError, timeoutError, wrongStreamError } from "./refusal.ts";
@@ -17,7 +18,7 @@ import type { Reply } from "./wire.ts";
 
 /** Where the window puts messages on the wire. */
 export interface Outlet {
-  /** Whether the connection is the one that everything in flight was sent on. */
+  /** Whether there is a connection, as far as the client knows. */
   isUp(): boolean;
   /** Sends; the reply comes back with the token. @throws DocktorError */
   send(message: Outgoing, token: number): void;
@@ -33,8 +34,6 @@ export interface WindowOptions
   readonly resendForMs: number;
 }
 
-const SHORTEST_HOLD_MS = 50;
-const LONGEST_HOLD_MS = 2_000;
 const BACKLOG_CHECK_MS = 250;
 
 /** The messages of one producer between `publish` and their outcome. */
@@ -49,12 +48,8 @@ export class Window {
   #inFlightBytes = 0;
   /** The connection is down. */
   #suspended = false;
-  /** Above 0: the stream has no leader, and is asked again at this moment. */
-  #heldUntil = 0;
-  /** It was asked, with one message, and has not answered yet. */
-  #probing = false;
-  /** How often it was held since the last message was stored. */
-  #holds = 0;
+  /** The stream has no leader. */
+  readonly #hold = new Hold();
   /** Something goes through the messages; what that sets free is sent afterwards. */
   #busy = false;
   /** `#pump` will run as soon as the running code is done. */
@@ -130,12 +125,12 @@ export class Window {
     }
     entry.refusals++;
     if (reply.kind === "nobody") {
-      this.#hold(entry, "no stream takes its subject: it was deleted, or it has no leader");
+      this.#wait(entry, "no stream takes its subject: it was deleted, or it has no leader");
     } else if (isFinal(reply.error)) {
       this.#decided();
       this.#fail(entry, refusalError(this.#options.stream, entry, reply.error));
     } else {
-      this.#hold(entry, `${reply.error.description} (error ${reply.error.code})`);
+      this.#wait(entry, `${reply.error.description} (error ${reply.error.code})`);
     }
   }
 
@@ -158,8 +153,7 @@ export class Window {
   resume(): void {
     if (!this.#outlet.isUp()) return;
     this.#suspended = false;
-    this.#heldUntil = 0;
-    this.#probing = false;
+    this.#hold.end();
     this.#sweep((now) => {
       for (const entry of this.#inFlight.values()) this.#resend(entry, now);
     });
@@ -204,7 +198,7 @@ export class Window {
   #pump(): void {
     if (this.#busy) return;
     this.#busy = true;
-    while (!this.#suspended && this.#heldUntil === 0) {
+    while (!this.#suspended && !this.#hold.active) {
       const entry = this.#backlog.next;
       if (entry === undefined || !this.#fits(entry)) break;
       if (!this.#outlet.isUp()) {
@@ -220,7 +214,7 @@ export class Window {
     }
     this.#busy = false;
     if (this.#backlog.size === 0) return;
-    this.#alarm.set(this.#heldUntil > 0 ? this.#heldUntil : this.#backlogCheckAt());
+    this.#alarm.set(this.#hold.active ? this.#hold.until : this.#backlogCheckAt());
   }
 
   #transmit(entry: Entry, now: number): void {
@@ -242,36 +236,29 @@ export class Window {
     else this.#fail(entry, timeoutError(this.#options.stream, entry));
   }
 
-  /** The stream cannot take messages at the moment: waits before it sends anything. */
-  #hold(entry: Entry, reason: string): void {
+  /** The stream takes no messages at the moment. */
+  #wait(entry: Entry, reason: string): void {
     entry.reason = reason;
     entry.waiting = true;
-    if (this.#heldUntil > 0 && !this.#probing) return;
-    this.#probing = false;
-    const hold = Math.min(SHORTEST_HOLD_MS * 2 ** this.#holds, LONGEST_HOLD_MS);
-    this.#holds++;
-    // Many producers lose one leader at the same moment.
-    this.#heldUntil = performance.now() + hold * (0.8 + 0.4 * Math.random());
-    this.#alarm.set(this.#heldUntil);
+    this.#hold.begin(performance.now());
+    this.#alarm.set(this.#hold.until);
   }
 
   /**
    * Asks the stream with one message: were all sent and the leader came back in between,
    * the later ones would be stored before the earlier.
    */
-  #probe(entry: Entry, now: number): void {
-    this.#probing = true;
-    this.#heldUntil = now + this.#options.ackTimeoutMs;
+  #ask(entry: Entry, now: number): void {
+    this.#hold.ask(now, this.#options.ackTimeoutMs);
     this.#transmit(entry, now);
   }
 
   /** The stream decided on a message, so it has a leader. */
   #decided(): void {
     this.#progressAt = performance.now();
-    this.#holds = 0;
-    if (this.#heldUntil === 0) return;
-    this.#heldUntil = 0;
-    this.#probing = false;
+    const held = this.#hold.active;
+    this.#hold.end();
+    if (!held) return;
     this.#sweep((now) => {
       for (const entry of this.#inFlight.values()) {
         if (entry.waiting) this.#resend(entry, now);
@@ -318,16 +305,21 @@ export class Window {
         return;
       }
       if (!this.#suspended && !this.#outlet.isUp()) this.#suspended = true;
-      const probe = !this.#suspended && this.#heldUntil > 0 && now >= this.#heldUntil;
-      if (probe) this.#heldUntil = 0;
+      let ask = !this.#suspended && this.#hold.isOver(now);
       for (const entry of this.#inFlight.values()) {
         if (this.#suspended || entry.waiting) {
-          if (now >= entry.resendBy) this.#fail(entry, timeoutError(this.#options.stream, entry));
-          else if (probe && this.#heldUntil === 0) this.#probe(entry, now);
+          if (now >= entry.resendBy) {
+            this.#fail(entry, timeoutError(this.#options.stream, entry));
+          } else if (ask) {
+            ask = false;
+            this.#ask(entry, now);
+          }
         } else if (now >= entry.dueAt) {
           this.#resend(entry, now);
         }
       }
+      // Nothing is left to ask with.
+      if (ask) this.#hold.end();
       // As long as the server decides on messages, those behind them will have their turn.
       const longAgo = now - this.#options.retryForMs;
       if (this.#progressAt <= longAgo) {
@@ -373,7 +365,7 @@ export class Window {
     if (this.#tally.messages === 0) return;
     let next = this.#endBy;
     if (this.#backlog.size > 0) next = Math.min(next, this.#backlogCheckAt());
-    if (this.#heldUntil > 0) next = Math.min(next, this.#heldUntil);
+    if (this.#hold.active) next = Math.min(next, this.#hold.until);
     for (const { waiting, dueAt, resendBy } of this.#inFlight.values()) {
       next = Math.min(next, this.#suspended || waiting ? resendBy : dueAt);
     }
