@@ -1,7 +1,13 @@
 /** `docktor consume`: one member of a group, until it is stopped. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
-import { Consumer, type EachMessage, isDocktorError, RecordWriter } from "../index.ts";
+import {
+  Consumer,
+  DocktorError,
+  type EachMessage,
+  isDocktorError,
+  RecordWriter,
+} from "../index.ts";
 import { duration, plural, ranges, rate } from "./format.ts";
 import { createLog } from "./log.ts";
 import { eventsAsObjects, narrate } from "./narrate.ts";
@@ -56,6 +62,7 @@ async function consume(flags: Flags): Promise<void> {
   const work = new Work(flags);
   let consumer: Consumer | undefined;
   let stopping = false;
+  let notHandedOver = 0;
   onStop({
     gently: (reason) => {
       stopping = true;
@@ -73,6 +80,9 @@ async function consume(flags: Flags): Promise<void> {
       flags.memberId = consumer.memberId;
       if (flags.json) eventsAsObjects(consumer, printJson);
       else narrate(consumer, log);
+      consumer.on("partition:lost", () => {
+        if (stopping) notHandedOver++;
+      });
       work.open(consumer.memberId);
       if (stopping) await consumer.close();
       await consumer.run({ eachMessage: work.handle });
@@ -89,13 +99,16 @@ async function consume(flags: Flags): Promise<void> {
     if (error !== undefined) throw error;
   } catch (error) {
     if (!(stopping && isDocktorError(error, "CLOSED"))) throw error;
-  } finally {
-    work.close();
   }
   const durationMs = Math.round(performance.now() - startedAt);
   const { processed } = work;
   if (flags.json) printJson({ processed, durationMs });
   else print(`processed ${plural(processed, "message")} in ${duration(durationMs)}`);
+  if (notHandedOver === 0) return;
+  throw new DocktorError(
+    "SESSION_LOST",
+    `${plural(notHandedOver, "partition")} could not be handed over: others take over when this member's session expires`,
+  );
 }
 
 function createConsumer(flags: Flags, partitions: number | undefined): Consumer {
@@ -139,15 +152,12 @@ class Work {
     this.#flags = flags;
   }
 
+  /** Opens the record. The process's end closes it: a handler may outlive its consumer. */
   open(memberId: string): void {
     this.#memberId = memberId;
     if (this.#flags.record !== undefined) {
       this.#record ??= new RecordWriter(this.#flags.record, memberId);
     }
-  }
-
-  close(): void {
-    this.#record?.close();
   }
 
   readonly handle: EachMessage = (message, context) => {

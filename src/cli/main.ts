@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { addConsume } from "./consume.ts";
+import { addDemo } from "./demo.ts";
 import { complain, EXIT, Exit, isUsageError, messageOf } from "./failure.ts";
 import { exitWith, watchReader } from "./output.ts";
 import { addPublish } from "./publish.ts";
@@ -29,11 +30,12 @@ Settings come from flags, else from the environment, else from .env in the curre
 Exit codes: 0 success, 1 a failure or lost data, 2 bad usage.
 
 Example:
-  docktor consume`,
+  docktor demo`,
     );
   addPublish(program);
   addConsume(program);
   addStatus(program);
+  addDemo(program);
   for (const command of program.commands) {
     command.exitOverride((error) => {
       running ??= command;

@@ -7,6 +7,9 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** npm passes on a Ctrl-C that the terminal has sent to us already. */
 const ECHO_MS = 50;
 
+/** How long a process may still hand over whose starter is gone. */
+const ORPHAN_MS = 2_000;
+
 /** What to do when the command is to end. */
 export interface StopHandlers {
   /** The first time. */
@@ -20,23 +23,30 @@ export function signalExitCode(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal];
 }
 
+/** The reason when whoever read our output is gone, as after `| head`. */
+export const READER_GONE = "nobody reads the output any more";
+
 /** Listens from now on. */
 export function onStop({ gently, atOnce }: StopHandlers): void {
   let firstAt: number | undefined;
-  const end = (reason: string): void => {
+  const first = (reason: string): void => {
     if (firstAt !== undefined) return;
     firstAt = performance.now();
     gently(reason);
   };
+  const second = (signal: NodeJS.Signals): void => {
+    void atOnce().finally(() => process.exit(signalExitCode(signal)));
+  };
   for (const signal of SIGNALS) {
     process.on(signal, () => {
-      if (firstAt === undefined) end(signal);
-      else if (performance.now() - firstAt > ECHO_MS) {
-        void atOnce().finally(() => process.exit(signalExitCode(signal)));
-      }
+      if (firstAt === undefined) first(signal);
+      else if (performance.now() - firstAt > ECHO_MS) second(signal);
     });
   }
-  whenReaderGone(() => end("nobody reads the output any more"));
-  // The docktor process that started this one is gone.
-  process.once("disconnect", () => end("the process that started this one is gone"));
+  whenReaderGone(() => first(READER_GONE));
+  // Whoever started us on a wire is gone, and perhaps the server with it.
+  process.once("disconnect", () => {
+    first("the process that started this one is gone");
+    setTimeout(() => second("SIGHUP"), ORPHAN_MS);
+  });
 }

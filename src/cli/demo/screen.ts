@@ -1,0 +1,79 @@
+/** What the demo shows: lines that stay, and on a terminal a live table below them. */
+import type { WriteStream } from "node:tty";
+import type { GroupStatus } from "../../index.ts";
+import { count, duration, ranges, rate, table } from "../format.ts";
+
+/** Where the demo speaks. */
+export class Screen {
+  readonly #out: NodeJS.WriteStream;
+  readonly #startedAt = performance.now();
+  #table: readonly string[] = [];
+
+  /** Lines go to `out`; the table only if that is a terminal. */
+  constructor(out: NodeJS.WriteStream) {
+    this.#out = out;
+  }
+
+  /** A line that stays, with the time. */
+  say(line: string): void {
+    const at = `${((performance.now() - this.#startedAt) / 1_000).toFixed(1)} s`.padStart(6);
+    this.line(`${at}  ${line}`);
+  }
+
+  /** A line that stays. */
+  line(line: string): void {
+    this.#redraw([line], this.#table);
+  }
+
+  /** Lag and rates as a line, where there is no table to show them. */
+  sayTotals({ totals }: GroupStatus): void {
+    if (!this.#out.isTTY) this.say(totalsLine(totals));
+  }
+
+  /** Brings the table up to date. */
+  show(status: GroupStatus): void {
+    if (this.#out.isTTY) this.#redraw([], tableOf(status));
+  }
+
+  /** Removes the table. */
+  hide(): void {
+    this.#redraw([], []);
+  }
+
+  #redraw(lines: readonly string[], below: readonly string[]): void {
+    const width = (this.#out as Partial<WriteStream>).columns ?? 80;
+    // A table line that wraps would be two to go back over.
+    const fitting = below.map((line) => line.slice(0, width - 1));
+    const erase = this.#table.length === 0 ? "" : `\x1b[${this.#table.length}A\x1b[J`;
+    const text = [...lines, ...fitting].map((line) => `${line}\n`).join("");
+    this.#table = fitting;
+    if (erase !== "" || text !== "") this.#out.write(erase + text);
+  }
+}
+
+/** Members, their partitions and their lag. */
+export function tableOf({ members, partitions, totals }: GroupStatus): string[] {
+  const rows = members.map((member) => {
+    const owned = partitions.filter(({ owner }) => owner === member.id);
+    const lag = owned.reduce((sum, partition) => sum + partition.lag, 0);
+    const uptime = duration(Math.max(0, Date.now() - Date.parse(member.startedAt)));
+    return [
+      member.id,
+      member.state,
+      count(owned.length),
+      ranges(member.partitions),
+      count(lag),
+      uptime,
+    ];
+  });
+  return [
+    "",
+    ...table(["MEMBER", "STATE", "OWNS", "PARTITIONS", "LAG", "UPTIME"], rows, [2, 4]),
+    "",
+    totalsLine(totals),
+  ];
+}
+
+function totalsLine({ lag, rateIn, rateOut }: GroupStatus["totals"]): string {
+  return `lag ${count(lag)}, in ${rate(rateIn)}, out ${rate(rateOut)}`;
+}
