@@ -48,6 +48,8 @@ export class Pump {
   #mustReach = 0;
   #delivery: Delivery | undefined;
   #dispatching: Promise<void> = Promise.resolve();
+  /** Removes the durable of the owner before. */
+  #tidying: Promise<void> = Promise.resolve();
   #wake = (): void => {};
 
   constructor(options: PumpOptions) {
@@ -71,8 +73,10 @@ export class Pump {
   async start(): Promise<void> {
     const { link, lease, stream, group, retention, subject, commit } = this.#options;
     const { partition, epoch, checkpoint } = lease;
-    // First, as a work queue permits one consumer a subject.
-    await this.#removeDurable(checkpoint.previous?.epoch ?? 0);
+    const before = checkpoint.previous?.epoch ?? 0;
+    // A work queue permits one consumer a subject; elsewhere the hand-over need not wait.
+    const oneAtATime = retention === RetentionPolicy.Workqueue;
+    if (oneAtATime) await this.#removeDurable(before);
     const after = checkpoint.sequence;
     const durable = await createDurable({
       link,
@@ -99,6 +103,11 @@ export class Pump {
     });
     if (this.#ending.signal.aborted) return this.#delivery.close();
     this.#dispatching = this.#options.dispatch(this.#intake());
+    if (!oneAtATime) {
+      this.#tidying = this.#removeDurable(before).catch((error: unknown) => {
+        this.#options.onError(toDocktorError(error));
+      });
+    }
   }
 
   /**
@@ -111,6 +120,7 @@ export class Pump {
     await this.#dispatching;
     try {
       await this.#committer.flush();
+      await this.#tidying;
     } finally {
       this.#committer.stop();
     }

@@ -5,7 +5,7 @@
  */
 import { DocktorError, isDocktorError } from "../errors.ts";
 import { type CheckpointRecord, checkpointKey, parseCheckpoint } from "./records.ts";
-import { ABSENT, type Store } from "./store.ts";
+import { ABSENT, type Entry, type Store } from "./store.ts";
 
 /** What a claimer needs to seal a checkpoint. */
 export interface SealOptions {
@@ -15,6 +15,8 @@ export interface SealOptions {
   epoch: number;
   /** When the stream was created. */
   stream: string;
+  /** A read of the record that is under way already; if it turns out stale, it is read again. */
+  read?: Promise<Entry | undefined>;
 }
 
 /** A partition's checkpoint, in the hands of the owner of one epoch. */
@@ -50,8 +52,8 @@ export class Checkpoint {
   static async seal(options: SealOptions): Promise<Checkpoint> {
     const { store, partition, epoch, stream } = options;
     const key = checkpointKey(partition);
-    for (;;) {
-      const entry = await store.get(key);
+    for (let read = options.read; ; read = undefined) {
+      const entry = await (read ?? store.get(key));
       const before = entry && parseCheckpoint(key, entry.value);
       if (before !== undefined && before.epoch >= epoch) throw fenced(partition, epoch, before);
       const record = { epoch, sequence: sequenceIn(before, stream), stream };

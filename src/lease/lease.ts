@@ -4,7 +4,7 @@
  */
 import { DocktorError, isDocktorError } from "../errors.ts";
 import { Checkpoint } from "./checkpoint.ts";
-import { type LeaseRecord, leaseKey } from "./records.ts";
+import { checkpointKey, type LeaseRecord, leaseKey } from "./records.ts";
 import type { Session } from "./session.ts";
 import { ABSENT, type Store } from "./store.ts";
 
@@ -21,8 +21,8 @@ export interface ClaimOptions {
   partition: number;
   /** The record the claim is based on; undefined if the partition never had an owner. */
   seen: LeaseEntry | undefined;
-  /** When the stream was created. */
-  stream: string;
+  /** Tells when the stream was created. */
+  streamCreated: () => Promise<string>;
 }
 
 /** A partition owned by this member. */
@@ -61,15 +61,22 @@ export class Lease {
    *   FENCED when one did before the seal, SESSION_LOST when the session ended meanwhile
    */
   static async claim(options: ClaimOptions): Promise<Lease> {
-    const { store, session, partition, seen, stream } = options;
+    const { store, session, partition, seen, streamCreated } = options;
     const epoch = (seen?.record.epoch ?? 0) + 1;
     const record: LeaseRecord = {
       epoch,
       owner: session.memberId,
       incarnation: session.incarnation,
     };
-    const revision = await store.write(leaseKey(partition), record, seen?.revision ?? ABSENT);
-    const checkpoint = await Checkpoint.seal({ store, partition, epoch, stream });
+    // Side by side, as a hand-over is as long as its round trips: the seal is a compare-and-set
+    // and so does not mind that its record was read before the claim.
+    const read = store.get(checkpointKey(partition));
+    const [revision, stream] = await Promise.all([
+      store.write(leaseKey(partition), record, seen?.revision ?? ABSENT),
+      streamCreated(),
+      read,
+    ]);
+    const checkpoint = await Checkpoint.seal({ store, partition, epoch, stream, read });
     const lease = new Lease(options, epoch, revision, checkpoint);
     // A claimer that was held up since it looked at its session owns nothing any more.
     if (!session.trusted()) throw untrusted(partition, session);

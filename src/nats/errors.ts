@@ -5,41 +5,39 @@ import { DocktorError, type ErrorCode } from "../errors.ts";
 
 /** The server's own error numbers that docktor tells apart. */
 const API = {
-	consumerNotFound: 10014,
-	jetStreamDisabled: 10076,
-	jetStreamDisabledForAccount: 10039,
-	messageNotFound: 10037,
-	streamNotFound: 10059,
-	wrongLastSequence: 10071,
-	/** The same conflict as reported by newer replicated streams. */
-	wrongLastSequenceReplicated: 10164,
+  consumerNotFound: 10014,
+  jetStreamDisabled: 10076,
+  jetStreamDisabledForAccount: 10039,
+  messageNotFound: 10037,
+  streamNotFound: 10059,
+  wrongLastSequence: 10071,
+  /** The same conflict as reported by newer replicated streams. */
+  wrongLastSequenceReplicated: 10164,
 } as const;
 
 function apiCode(error: unknown): number | undefined {
-	return error instanceof JetStreamApiError ? error.code : undefined;
+  return error instanceof JetStreamApiError ? error.code : undefined;
 }
 
 /** Whether a compare-and-set was refused because the key has another revision. */
 export function isWrongRevision(error: unknown): boolean {
-	const code = apiCode(error);
-	return (
-		code === API.wrongLastSequence || code === API.wrongLastSequenceReplicated
-	);
+  const code = apiCode(error);
+  return code === API.wrongLastSequence || code === API.wrongLastSequenceReplicated;
 }
 
 /** Whether the stream, or the bucket, does not exist. */
 export function isStreamNotFound(error: unknown): boolean {
-	return apiCode(error) === API.streamNotFound;
+  return apiCode(error) === API.streamNotFound;
 }
 
 /** Whether the consumer does not exist. */
 export function isConsumerNotFound(error: unknown): boolean {
-	return apiCode(error) === API.consumerNotFound;
+  return apiCode(error) === API.consumerNotFound;
 }
 
 /** Whether no message matched. */
 export function isMessageNotFound(error: unknown): boolean {
-	return apiCode(error) === API.messageNotFound;
+  return apiCode(error) === API.messageNotFound;
 }
 
 /**
@@ -47,51 +45,57 @@ export function isMessageNotFound(error: unknown): boolean {
  * answer came. Only a read tells.
  */
 export function isOutcomeUnknown(error: unknown): boolean {
-	const cause = error instanceof errors.RequestError ? error.cause : error;
-	return (
-		cause instanceof errors.TimeoutError ||
-		cause instanceof errors.NoRespondersError ||
-		(error instanceof errors.RequestError && error.isNoResponders()) ||
-		(error instanceof JetStreamApiError && error.status >= 500)
-	);
+  const cause = error instanceof errors.RequestError ? error.cause : error;
+  return (
+    cause instanceof errors.TimeoutError ||
+    cause instanceof errors.NoRespondersError ||
+    (error instanceof errors.RequestError && error.isNoResponders()) ||
+    (error instanceof JetStreamApiError && error.status >= 500)
+  );
 }
 
-function codeOf(error: unknown): ErrorCode {
-	if (isWrongRevision(error)) return "CONFLICT";
-	if (isStreamNotFound(error)) return "STREAM_NOT_FOUND";
-	const code = apiCode(error);
-	if (
-		// The client does not export this class.
-		(error instanceof Error && error.name === "JetStreamNotEnabled") ||
-		code === API.jetStreamDisabled ||
-		code === API.jetStreamDisabledForAccount
-	) {
-		return "JETSTREAM_DISABLED";
-	}
-	// A request that the server forbids fails with this around the reason.
-	const cause = error instanceof errors.RequestError ? error.cause : error;
-	if (
-		cause instanceof errors.AuthorizationError ||
-		cause instanceof errors.UserAuthenticationExpiredError ||
-		cause instanceof errors.PermissionViolationError
-	) {
-		return "NOT_AUTHORIZED";
-	}
-	if (
-		cause instanceof errors.ClosedConnectionError ||
-		cause instanceof errors.DrainingConnectionError
-	) {
-		return "CONNECTION_CLOSED";
-	}
-	if (isOutcomeUnknown(error)) return "TIMEOUT";
-	return "UNEXPECTED";
+/** The client wraps what went wrong with a request. */
+function causeOf(error: unknown): unknown {
+  return error instanceof errors.RequestError ? (error.cause ?? error) : error;
+}
+
+function codeOf(failure: unknown): ErrorCode {
+  const error = causeOf(failure);
+  if (isWrongRevision(error)) return "CONFLICT";
+  if (isStreamNotFound(error)) return "STREAM_NOT_FOUND";
+  const code = apiCode(error);
+  if (
+    // The client does not export this class.
+    (error instanceof Error && error.name === "JetStreamNotEnabled") ||
+    code === API.jetStreamDisabled ||
+    code === API.jetStreamDisabledForAccount
+  ) {
+    return "JETSTREAM_DISABLED";
+  }
+  // A request that the server forbids fails with this around the reason.
+  const cause = error instanceof errors.RequestError ? error.cause : error;
+  if (
+    cause instanceof errors.AuthorizationError ||
+    cause instanceof errors.UserAuthenticationExpiredError ||
+    cause instanceof errors.PermissionViolationError
+  ) {
+    return "NOT_AUTHORIZED";
+  }
+  if (
+    cause instanceof errors.ClosedConnectionError ||
+    cause instanceof errors.DrainingConnectionError
+  ) {
+    return "CONNECTION_CLOSED";
+  }
+  if (isOutcomeUnknown(error)) return "TIMEOUT";
+  return "UNEXPECTED";
 }
 
 /** The docktor error for what a NATS call threw; `doing` names the attempt, as in "cannot …". */
 export function fromNats(error: unknown, doing: string): DocktorError {
-	if (error instanceof DocktorError) return error;
-	const reason = error instanceof Error ? error.message : String(error);
-	return new DocktorError(codeOf(error), `cannot ${doing}: ${reason}`, {
-		cause: error,
-	});
+  if (error instanceof DocktorError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new DocktorError(codeOf(error), `cannot ${doing}: ${reason}`, {
+    cause: error,
+  });
 }

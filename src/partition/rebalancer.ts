@@ -184,9 +184,7 @@ export class Rebalancer {
     let lease: Lease | undefined;
     try {
       const seen = view.lease(partition);
-      const stream = await streamCreated();
-      if (!session.trusted()) return;
-      lease = await Lease.claim({ store, session, partition, seen, stream });
+      lease = await Lease.claim({ store, session, partition, seen, streamCreated });
       this.#written.set(partition, lease.revision);
       if (this.#stopped.signal.aborted) return;
       this.#owned.set(partition, lease);

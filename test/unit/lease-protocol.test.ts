@@ -12,6 +12,7 @@ import { ManualClock } from "../support/clock.ts";
 
 const TTL = 3_000;
 const STREAM = "2026-01-01T00:00:00Z";
+const streamCreated = (): Promise<string> => Promise.resolve(STREAM);
 const code = (value: string): unknown => expect.objectContaining({ code: value });
 
 let clock: ManualClock;
@@ -45,7 +46,7 @@ async function claim(session: Session, partition = 0, stream = STREAM): Promise<
     session,
     partition,
     seen: await seen(partition),
-    stream,
+    streamCreated: () => Promise.resolve(stream),
   });
 }
 
@@ -161,7 +162,7 @@ describe("a claim", () => {
     const free = await seen(0);
     const outcomes = await Promise.allSettled(
       members.map((session) =>
-        Lease.claim({ store: leases, session, partition: 0, seen: free, stream: STREAM }),
+        Lease.claim({ store: leases, session, partition: 0, seen: free, streamCreated }),
       ),
     );
     expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
@@ -251,7 +252,7 @@ describe("a commit", () => {
       session: b,
       partition: 0,
       seen: before,
-      stream: STREAM,
+      streamCreated,
     });
     expect(fresh.checkpoint.sequence).toBe(7);
     await Promise.all([a.end(), b.end()]);
