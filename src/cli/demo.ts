@@ -1,6 +1,6 @@
 /** `docktor demo`: the whole system at work, on a nats-server of its own. */
 import type { Command } from "commander";
-import { DocktorError, judge, Producer, type PublishedMessage } from "../index.ts";
+import { createPacer, DocktorError, judge, Producer, type PublishedMessage } from "../index.ts";
 import { Members } from "./demo/members.ts";
 import { Scene } from "./demo/scene.ts";
 import { Screen } from "./demo/screen.ts";
@@ -116,7 +116,7 @@ async function performed(
   const publishing = new AbortController();
   signal.addEventListener("abort", () => publishing.abort());
   const feed = new Feed(producer, {
-    pace: { rate: RATE, burst: BURST },
+    pacer: createPacer({ rate: RATE, burst: BURST }),
     keys: 5_000,
     payloadBytes: 128,
     signal: publishing.signal,

@@ -1,17 +1,16 @@
 /** Publishes at a pace: what `publish` and the demo have in common. */
 import { setTimeout as sleep } from "node:timers/promises";
 import {
-  createPacer,
   DocktorError,
   isDocktorError,
-  type Pace,
+  type Pacer,
   type Producer,
   type PublishAck,
 } from "../index.ts";
 
 /** What to publish, and whom to tell. */
 export interface FeedOptions {
-  readonly pace: Pace;
+  readonly pacer: Pacer;
   /** How many messages; until `signal` aborts if left out. */
   readonly count?: number | undefined;
   /** How many different keys, `key-0` and so on, are used in turn. */
@@ -43,8 +42,7 @@ export class Feed {
 
   /** Publishes all of them; resolves once each is stored or has failed. */
   async run(): Promise<void> {
-    const { count = Number.POSITIVE_INFINITY, pace, signal } = this.#options;
-    const pacer = createPacer(pace);
+    const { count = Number.POSITIVE_INFINITY, pacer, signal } = this.#options;
     const startedAt = performance.now();
     const elapsed = (): number => performance.now() - startedAt;
     const goesOn = (): boolean => !signal.aborted && !this.#hopeless;

@@ -1,6 +1,6 @@
 /** `docktor publish`: messages with keys, at full speed, at a rate, or in bursts. */
 import type { Command } from "commander";
-import { DocktorError, type Pace, Producer } from "../index.ts";
+import { createPacer, DocktorError, type Pace, Producer } from "../index.ts";
 import { complain, EXIT, Exit } from "./failure.ts";
 import { Feed } from "./feed.ts";
 import { count, duration, plural, rate } from "./format.ts";
@@ -55,7 +55,7 @@ Examples:
 async function publish(flags: Flags): Promise<void> {
   const { servers, stream, subject, keys, payloadBytes } = flags;
   const log = createLog(flags.logLevel);
-  const pace = paceOf(flags);
+  const pacer = createPacer(paceOf(flags));
   const stopped = new AbortController();
   onStop({
     gently: (reason) => {
@@ -75,7 +75,7 @@ async function publish(flags: Flags): Promise<void> {
   );
   log.debug(`publishing to ${subject} on stream ${stream}, ${producer.partitions} partitions`);
   const feed = new Feed(producer, {
-    pace,
+    pacer,
     count: flags.count,
     keys,
     payloadBytes,

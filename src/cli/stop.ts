@@ -19,7 +19,7 @@ export interface StopHandlers {
 }
 
 /** Exit code of a process that a signal has ended, as shells count. */
-export function signalExitCode(signal: NodeJS.Signals): number {
+function signalExitCode(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal];
 }
 
