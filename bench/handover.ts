@@ -8,7 +8,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { EmbeddedServer, Producer, createPacer } from "../src/index.ts";
-import type { Report } from "./member.ts";
+import type { Command, Report } from "./member.ts";
 
 const PARTITIONS = 32;
 const MEMBERS = 4;
@@ -17,44 +17,55 @@ const HANDOVERS = Number(process.env["HANDOVERS"] ?? 128);
 
 const MEMBER = fileURLToPath(new URL("./member.js", import.meta.url));
 
+/** One member's process and how many partitions it owned when it last said so. */
+interface Member {
+  readonly child: ChildProcess;
+  partitions: number;
+}
+
 class Group {
   readonly durations: number[] = [];
-  readonly #url: string;
   /** By partition and the epoch released: when the release began, and the first message after it. */
   readonly #releasing = new Map<string, { begunAt?: number; firstAt?: number }>();
-  readonly #members = new Map<string, { child: ChildProcess; partitions: number }>();
+  readonly #all = new Map<string, Member>();
+  readonly #joined = new Set<Member>();
 
-  constructor(url: string) {
-    this.#url = url;
+  constructor(url: string, memberIds: readonly string[]) {
+    for (const id of memberIds) {
+      const child = fork(MEMBER, [url, id, String(PARTITIONS)]);
+      const member: Member = { child, partitions: 0 };
+      child.on("message", (report: Report) => this.#on(report, member));
+      this.#all.set(id, member);
+    }
   }
 
+  /** Resolves once the partitions are shared evenly with the member. */
   async join(memberId: string): Promise<void> {
-    const child = fork(MEMBER, [this.#url, memberId, String(PARTITIONS)]);
-    const member = { child, partitions: 0 };
-    this.#members.set(memberId, member);
-    child.on("message", (report: Report) => this.#on(report, member));
-    await this.#shared();
+    await this.#tell(memberId, "join");
   }
 
+  /** Resolves once the others share the member's partitions evenly. */
   async leave(memberId: string): Promise<void> {
-    const member = this.#members.get(memberId);
-    if (member === undefined) return;
-    this.#members.delete(memberId);
-    const exited = once(member.child, "exit");
-    member.child.kill("SIGTERM");
-    await exited;
-    await this.#shared();
+    await this.#tell(memberId, "leave");
   }
 
   async end(): Promise<void> {
-    const exited = [...this.#members.values()].map(({ child }) => {
-      child.kill("SIGTERM");
-      return once(child, "exit");
-    });
+    const exited = [...this.#all.values()].map(({ child }) => once(child, "exit"));
+    for (const { child } of this.#all.values()) child.disconnect();
     await Promise.all(exited);
   }
 
-  #on(report: Report, member: { partitions: number }): void {
+  async #tell(memberId: string, command: Command): Promise<void> {
+    const member = this.#all.get(memberId);
+    if (member === undefined) throw new Error(`no member ${memberId}`);
+    if (command === "join") this.#joined.add(member);
+    else this.#joined.delete(member);
+    member.partitions = command === "join" ? 0 : member.partitions;
+    member.child.send(command);
+    while (!this.#settled()) await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+
+  #on(report: Report, member: Member): void {
     if (report.type === "rebalance") member.partitions = report.partitions;
     else if (report.type === "released") this.#pair(report, report.epoch, { begunAt: report.at });
     else if (report.epoch > 1) this.#pair(report, report.epoch - 1, { firstAt: report.at });
@@ -62,11 +73,11 @@ class Group {
 
   /** The two reports come from two processes, in any order. */
   #pair(
-    report: { partition: number },
+    { partition }: { partition: number },
     epoch: number,
     known: { begunAt?: number; firstAt?: number },
   ): void {
-    const key = `${report.partition}/${epoch}`;
+    const key = `${partition}/${epoch}`;
     const { begunAt, firstAt } = { ...this.#releasing.get(key), ...known };
     this.#releasing.set(key, known);
     if (begunAt === undefined || firstAt === undefined) return;
@@ -74,15 +85,11 @@ class Group {
     this.durations.push(firstAt - begunAt);
   }
 
-  /** Resolves once the members share everything evenly and every hand-over is complete. */
-  async #shared(): Promise<void> {
-    for (;;) {
-      const sizes = [...this.#members.values()].map(({ partitions }) => partitions);
-      const even = Math.max(...sizes) - Math.min(...sizes) <= 1;
-      const all = sizes.reduce((sum, size) => sum + size, 0) === PARTITIONS;
-      if (sizes.length === 0 || (even && all && this.#releasing.size === 0)) return;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+  /** Whether the members share everything evenly and every hand-over is complete. */
+  #settled(): boolean {
+    const sizes = [...this.#joined].map(({ partitions }) => partitions);
+    const all = sizes.reduce((sum, size) => sum + size, 0) === PARTITIONS;
+    return all && Math.max(...sizes) - Math.min(...sizes) <= 1 && this.#releasing.size === 0;
   }
 }
 
@@ -106,7 +113,8 @@ function percentile(sorted: readonly number[], share: number): number {
 }
 
 const server = await EmbeddedServer.start();
-const group = new Group(server.url);
+const residents = Array.from({ length: MEMBERS - 1 }, (_, i) => `member-${i + 1}`);
+const group = new Group(server.url, [...residents, "guest"]);
 const stop = new AbortController();
 const producer = await Producer.connect({
   servers: server.url,
@@ -116,7 +124,10 @@ const producer = await Producer.connect({
   ensureStream: true,
 });
 const publishing = publish(producer, stop.signal);
-for (let i = 1; i < MEMBERS; i++) await group.join(`member-${i}`);
+for (const id of residents) await group.join(id);
+// The first round warms the guest's process up.
+await group.join("guest");
+await group.leave("guest");
 group.durations.length = 0;
 while (group.durations.length < HANDOVERS) {
   await group.join("guest");

@@ -1,23 +1,20 @@
-/** A member for benchmarks: reports to its parent when it releases and when it begins. */
+/**
+ * A member for benchmarks, in a process of its own: joins and leaves when its parent says so,
+ * and reports when it releases a partition and when it begins with one.
+ */
 import { Consumer } from "../src/index.ts";
 
-/** What a member reports: `released` when it began to release. Times are Unix milliseconds, all on one machine. */
+/** What the parent says. */
+export type Command = "join" | "leave";
+
+/** What a member reports: `released` when it began to release. Unix milliseconds, one machine. */
 export type Report =
-  | {
-      readonly type: "released";
-      readonly partition: number;
-      readonly epoch: number;
-      readonly at: number;
-    }
-  | {
-      readonly type: "first";
-      readonly partition: number;
-      readonly epoch: number;
-      readonly at: number;
-    }
-  | { readonly type: "rebalance"; readonly partitions: number };
+  | { type: "released"; partition: number; epoch: number; at: number }
+  | { type: "first"; partition: number; epoch: number; at: number }
+  | { type: "rebalance"; partitions: number };
 
 const [servers = "", memberId = "", partitions = "32"] = process.argv.slice(2);
+let consumer: Consumer | undefined;
 
 function now(): number {
   return performance.timeOrigin + performance.now();
@@ -27,32 +24,35 @@ function report(message: Report): void {
   process.send?.(message);
 }
 
-const consumer = new Consumer({
-  servers,
-  stream: "EVENTS",
-  subject: "events",
-  partitions: Number(partitions),
-  group: "BENCH",
-  memberId,
-  ensureStream: true,
+async function join(): Promise<void> {
+  const begun = new Map<number, number>();
+  consumer = new Consumer({
+    servers,
+    stream: "EVENTS",
+    subject: "events",
+    partitions: Number(partitions),
+    group: "BENCH",
+    memberId,
+    ensureStream: true,
+  });
+  consumer.on("partition:released", ({ partition, epoch, durationMs }) => {
+    report({ type: "released", partition, epoch, at: now() - durationMs });
+  });
+  consumer.on("rebalance", (rebalance) => {
+    report({ type: "rebalance", partitions: rebalance.partitions.length });
+  });
+  await consumer.run({
+    eachMessage: ({ partition }, { epoch }) => {
+      if (begun.get(partition) === epoch) return;
+      begun.set(partition, epoch);
+      report({ type: "first", partition, epoch, at: now() });
+    },
+  });
+}
+
+process.on("message", (command: Command) => {
+  void (command === "join" ? join() : consumer?.drain());
 });
-const begun = new Map<number, number>();
-consumer.on("partition:released", ({ partition, epoch, durationMs }) => {
-  report({ type: "released", partition, epoch, at: now() - durationMs });
-});
-consumer.on("rebalance", (rebalance) => {
-  report({ type: "rebalance", partitions: rebalance.partitions.length });
-});
-// Sends what is still to be said, and ends the process as nothing else holds it.
-process.once(
-  "SIGTERM",
-  () => void consumer.drain().then(() => process.connected && process.disconnect()),
-);
-process.once("disconnect", () => void consumer.close());
-await consumer.run({
-  eachMessage: ({ partition }, { epoch }) => {
-    if (begun.get(partition) === epoch) return;
-    begun.set(partition, epoch);
-    report({ type: "first", partition, epoch, at: now() });
-  },
+process.once("disconnect", () => {
+  void consumer?.close().then(() => process.exit());
 });

@@ -21,7 +21,7 @@ export interface ConsumerEvents {
   "partition:claimed": [{ partition: number; epoch: number; sequence: number }];
   /**
    * This member gave the partition up in good order, to `next` if it was handed over;
-   * `durationMs` from the decision to the release, the handlers under way included.
+   * `durationMs` from when no further handler was started to the release.
    */
   "partition:released": [
     { partition: number; epoch: number; next: string | undefined; durationMs: number },

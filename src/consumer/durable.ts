@@ -1,5 +1,11 @@
 /** The durable pull consumer of one partition in one epoch. */
-import { AckPolicy, type ConsumerInfo, DeliverPolicy, RetentionPolicy } from "@nats-io/jetstream";
+import {
+  AckPolicy,
+  type ConsumerConfig,
+  type ConsumerInfo,
+  DeliverPolicy,
+  RetentionPolicy,
+} from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
 import type { Link } from "../nats/connection.ts";
 import { fromNats, isConsumerNotFound, isStreamNotFound } from "../nats/errors.ts";
@@ -27,27 +33,35 @@ export interface DurableOptions {
   maxUncommitted: number;
 }
 
-/** Creates the durable. */
-export async function createDurable(options: DurableOptions): Promise<ConsumerInfo> {
+/**
+ * The durable of the epoch: the one that the owner before has prepared, or a new one.
+ *
+ * Creating one takes the server up to tens of milliseconds, as it counts what is pending;
+ * so the owner before does it while it still works, and a hand-over does not wait for it.
+ */
+export async function openDurable(options: DurableOptions): Promise<ConsumerInfo> {
   const { link, stream, group, partition, epoch, after } = options;
   const name = durableName(group, partition, epoch);
-  // A work queue hands out what is left of it: it permits no other start, and removes
-  // messages one by one.
-  const flow =
-    options.retention === RetentionPolicy.Workqueue
-      ? { ack_policy: AckPolicy.Explicit, deliver_policy: DeliverPolicy.All }
-      : {
-          ack_policy: AckPolicy.All,
-          deliver_policy: DeliverPolicy.StartSequence,
-          opt_start_seq: after + 1,
-        };
+  const found = await find(link, stream, name);
+  if (found === undefined) return await createDurable(options);
+  const unused = found.delivered.consumer_seq === 0;
+  if (unused && (found.config.opt_start_seq ?? 0) <= after + 1) return found;
+  // Left over from a group of the same name whose buckets were deleted.
+  await removeDurable(link, stream, name);
+  return await createDurable(options);
+}
+
+/** Creates the durable. */
+export async function createDurable(options: DurableOptions): Promise<ConsumerInfo> {
+  const { link, stream, group, partition, epoch } = options;
+  const name = durableName(group, partition, epoch);
   try {
     return await link.manager.consumers.add(stream, {
       durable_name: name,
       ack_wait: nanos(ACK_WAIT_MS),
       filter_subject: partitionSubject(options.subject, partition),
       max_ack_pending: options.maxUncommitted,
-      ...flow,
+      ...flowOf(options),
     });
   } catch (error) {
     throw fromNats(error, `create consumer ${name} on stream ${stream}`);
@@ -61,5 +75,27 @@ export async function removeDurable(link: Link, stream: string, name: string): P
   } catch (error) {
     if (isConsumerNotFound(error) || isStreamNotFound(error)) return;
     throw fromNats(error, `delete consumer ${name} on stream ${stream}`);
+  }
+}
+
+function flowOf({ retention, after }: DurableOptions): Partial<ConsumerConfig> {
+  // A work queue hands out what is left of it: it permits no other start, and removes
+  // messages one by one.
+  if (retention === RetentionPolicy.Workqueue) {
+    return { ack_policy: AckPolicy.Explicit, deliver_policy: DeliverPolicy.All };
+  }
+  return {
+    ack_policy: AckPolicy.All,
+    deliver_policy: DeliverPolicy.StartSequence,
+    opt_start_seq: after + 1,
+  };
+}
+
+async function find(link: Link, stream: string, name: string): Promise<ConsumerInfo | undefined> {
+  try {
+    return await link.manager.consumers.info(stream, name);
+  } catch (error) {
+    if (isConsumerNotFound(error)) return undefined;
+    throw fromNats(error, `read consumer ${name} of stream ${stream}`);
   }
 }

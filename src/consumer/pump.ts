@@ -13,7 +13,7 @@ import { attemptUntilHandled } from "./attempts.ts";
 import { Committer } from "./committer.ts";
 import { Delivery } from "./delivery.ts";
 import type { Dispatch, Intake } from "./dispatch.ts";
-import { createDurable, removeDurable } from "./durable.ts";
+import { createDurable, type DurableOptions, openDurable, removeDurable } from "./durable.ts";
 import { Message } from "./message.ts";
 import { Progress, type Tracked } from "./progress.ts";
 
@@ -71,26 +71,12 @@ export class Pump {
 
   /** Starts the flow from the checkpoint. Returns once messages may come. */
   async start(): Promise<void> {
-    const { link, lease, stream, group, retention, subject, commit } = this.#options;
-    const { partition, epoch, checkpoint } = lease;
-    const before = checkpoint.previous?.epoch ?? 0;
-    // A work queue permits one consumer a subject; elsewhere the hand-over need not wait.
-    const oneAtATime = retention === RetentionPolicy.Workqueue;
-    if (oneAtATime) await this.#removeDurable(before);
-    const after = checkpoint.sequence;
-    const durable = await createDurable({
-      link,
-      stream,
-      retention,
-      subject,
-      group,
-      partition,
-      epoch,
-      after,
-      maxUncommitted: commit.window * 2,
-    });
+    const { link, lease } = this.#options;
+    const after = lease.checkpoint.sequence;
+    if (this.#oneAtATime) await this.#removeEarlier();
+    const durable = await openDurable(this.#durable(lease.epoch));
     // Held up for so long that the lease may be gone: leave nothing behind.
-    if (!lease.trusted()) return this.#removeDurable(epoch);
+    if (!lease.trusted()) return this.#removeDurable(lease.epoch);
     this.#delivery = await Delivery.open({
       link,
       durable,
@@ -103,11 +89,18 @@ export class Pump {
     });
     if (this.#ending.signal.aborted) return this.#delivery.close();
     this.#dispatching = this.#options.dispatch(this.#intake());
-    if (!oneAtATime) {
-      this.#tidying = this.#removeDurable(before).catch((error: unknown) => {
+    if (!this.#oneAtATime) {
+      this.#tidying = this.#removeEarlier().catch((error: unknown) => {
         this.#options.onError(toDocktorError(error));
       });
     }
+  }
+
+  /** Creates the next epoch's durable, so that the next owner need not wait for it. */
+  async prepareNext(): Promise<void> {
+    if (this.#oneAtATime) return;
+    // The next owner does it itself if this fails.
+    await createDurable(this.#durable(this.lease.epoch + 1)).catch(() => undefined);
   }
 
   /**
@@ -133,8 +126,28 @@ export class Pump {
     await this.#dispatching;
   }
 
+  /** A work queue permits one consumer a subject; elsewhere a hand-over need not wait. */
+  get #oneAtATime(): boolean {
+    return this.#options.retention === RetentionPolicy.Workqueue;
+  }
+
+  #durable(epoch: number): DurableOptions {
+    const { link, stream, retention, subject, group, commit, lease } = this.#options;
+    const { partition, checkpoint } = lease;
+    const maxUncommitted = commit.window * 2;
+    const after = checkpoint.sequence;
+    return { link, stream, retention, subject, group, partition, epoch, after, maxUncommitted };
+  }
+
+  /** Removes the durables of all epochs since the one that last got as far as its seal. */
+  async #removeEarlier(): Promise<void> {
+    const { epoch, checkpoint } = this.lease;
+    for (let earlier = checkpoint.previous?.epoch ?? epoch; earlier < epoch; earlier++) {
+      await this.#removeDurable(earlier);
+    }
+  }
+
   async #removeDurable(epoch: number): Promise<void> {
-    if (epoch === 0) return;
     const { link, stream, group, lease } = this.#options;
     await removeDurable(link, stream, durableName(group, lease.partition, epoch));
   }

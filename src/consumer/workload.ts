@@ -76,6 +76,10 @@ export class Workload implements PartitionWork {
     await pump.start();
   }
 
+  async prepare(lease: Lease): Promise<void> {
+    await this.#pumpOf(lease)?.prepareNext();
+  }
+
   async finish(lease: Lease): Promise<void> {
     await this.#pumpOf(lease)?.finish();
   }

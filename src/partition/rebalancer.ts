@@ -18,11 +18,13 @@ const RETRY_MS = 250;
 export interface PartitionWork {
   /** Starts work on a partition just claimed. When it throws, the lease is lost and tried again. */
   start(lease: Lease): Promise<void>;
+  /** Makes ready what the next owner will need; work goes on meanwhile. */
+  prepare(lease: Lease): Promise<void>;
   /** Ends work in good order: finishes what is under way and commits it. */
   finish(lease: Lease): Promise<void>;
   /**
-   * The partition was handed over to `next`, or is free for anyone; `durationMs` since the
-   * release was begun.
+   * The partition was handed over to `next`, or is free for anyone; `durationMs` since no
+   * further handler was started.
    */
   released(lease: Lease, next: string | undefined, durationMs: number): void;
   /** Ends work at once: the lease is lost. */
@@ -200,10 +202,11 @@ export class Rebalancer {
   }
 
   async #release(lease: Lease, next: string | undefined): Promise<void> {
-    const { clock, work } = this.#options;
+    const { clock, session, work } = this.#options;
     const { partition } = lease;
-    const begunAt = clock.now();
     try {
+      if (next !== undefined && next !== session.memberId) await work.prepare(lease);
+      const begunAt = clock.now();
       await work.finish(lease);
       if (this.#owned.get(partition) !== lease) return;
       this.#written.set(partition, await lease.release(next));
