@@ -33,6 +33,11 @@ test: build ## Run every test, on the system's and on the newest nats-server
 verify: setup ## Run all gates: format, lint and boundaries, types, build, package
 	npm run verify
 
+.PHONY: bench-handover
+bench-handover: build ## Measure hand-overs between processes under load: p50, p99
+	npx tsc -p tsconfig.bench.json
+	NATS_SERVER="$$(scripts/nats-server.sh)" node .cache/bench/bench/handover.js
+
 .PHONY: run-consumer
 run-consumer: build ## Consume as one member of a group (more terminals: more members)
 	node dist/cli/main.js consume

@@ -45,35 +45,33 @@ export function isMessageNotFound(error: unknown): boolean {
  * answer came. Only a read tells.
  */
 export function isOutcomeUnknown(error: unknown): boolean {
-  const cause = error instanceof errors.RequestError ? error.cause : error;
+  const cause = causeOf(error);
   return (
     cause instanceof errors.TimeoutError ||
     cause instanceof errors.NoRespondersError ||
     (error instanceof errors.RequestError && error.isNoResponders()) ||
-    (error instanceof JetStreamApiError && error.status >= 500)
+    (cause instanceof JetStreamApiError && cause.status >= 500)
   );
 }
 
-/** The client wraps what went wrong with a request. */
+/** What went wrong with a request, which the client wraps. */
 function causeOf(error: unknown): unknown {
   return error instanceof errors.RequestError ? (error.cause ?? error) : error;
 }
 
-function codeOf(failure: unknown): ErrorCode {
-  const error = causeOf(failure);
+function codeOf(error: unknown): ErrorCode {
   if (isWrongRevision(error)) return "CONFLICT";
   if (isStreamNotFound(error)) return "STREAM_NOT_FOUND";
   const code = apiCode(error);
+  const cause = causeOf(error);
   if (
     // The client does not export this class.
-    (error instanceof Error && error.name === "JetStreamNotEnabled") ||
+    (cause instanceof Error && cause.name === "JetStreamNotEnabled") ||
     code === API.jetStreamDisabled ||
     code === API.jetStreamDisabledForAccount
   ) {
     return "JETSTREAM_DISABLED";
   }
-  // A request that the server forbids fails with this around the reason.
-  const cause = error instanceof errors.RequestError ? error.cause : error;
   if (
     cause instanceof errors.AuthorizationError ||
     cause instanceof errors.UserAuthenticationExpiredError ||
@@ -87,8 +85,7 @@ function codeOf(failure: unknown): ErrorCode {
   ) {
     return "CONNECTION_CLOSED";
   }
-  if (isOutcomeUnknown(error)) return "TIMEOUT";
-  return "UNEXPECTED";
+  return isOutcomeUnknown(error) ? "TIMEOUT" : "UNEXPECTED";
 }
 
 /** The docktor error for what a NATS call threw; `doing` names the attempt, as in "cannot …". */
