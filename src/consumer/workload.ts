@@ -12,10 +12,7 @@ import { Pump } from "./pump.ts";
 import { readStream, type Resources } from "./resources.ts";
 
 /** Emits a consumer's event. */
-export type Tell = <Name extends keyof ConsumerEvents>(
-  event: Name,
-  ...args: ConsumerEvents[Name]
-) => void;
+type Tell = <Name extends keyof ConsumerEvents>(event: Name, ...args: ConsumerEvents[Name]) => void;
 
 /** What the pumps need. */
 export interface WorkloadOptions {

@@ -6,17 +6,17 @@ import { DocktorError } from "../errors.ts";
 const OLDEST = "2.9.10";
 
 function parts(version: string): number[] {
-	return version.split(/[.-]/).slice(0, 3).map(Number);
+  return version.split(/[.-]/).slice(0, 3).map(Number);
 }
 
 /** Whether version `a` is older than version `b`; both as `major.minor.patch`. */
 export function isOlder(a: string, b: string): boolean {
-	const [left, right] = [parts(a), parts(b)];
-	for (let i = 0; i < 3; i++) {
-		const difference = (left[i] ?? 0) - (right[i] ?? 0);
-		if (difference !== 0) return difference < 0;
-	}
-	return false;
+  const [left, right] = [parts(a), parts(b)];
+  for (let i = 0; i < 3; i++) {
+    const difference = (left[i] ?? 0) - (right[i] ?? 0);
+    if (difference !== 0) return difference < 0;
+  }
+  return false;
 }
 
 /**
@@ -26,10 +26,10 @@ export function isOlder(a: string, b: string): boolean {
  * @throws DocktorError SERVER_UNSUPPORTED
  */
 export function requireSupportedServer(connection: NatsConnection): void {
-	const version = connection.info?.version ?? "unknown";
-	if (!isOlder(version, OLDEST)) return;
-	throw new DocktorError(
-		"SERVER_UNSUPPORTED",
-		`the NATS server at ${connection.getServer()} is version ${version}: docktor needs ${OLDEST} or newer`,
-	);
+  const version = connection.info?.version ?? "unknown";
+  if (!isOlder(version, OLDEST)) return;
+  throw new DocktorError(
+    "SERVER_UNSUPPORTED",
+    `the NATS server at ${connection.getServer()} is version ${version}: docktor needs ${OLDEST} or newer`,
+  );
 }

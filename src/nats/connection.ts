@@ -1,15 +1,11 @@
 /** Opening a connection to NATS, or borrowing the caller's, with JetStream checked. */
 import {
-	jetstream,
-	type JetStreamClient,
-	type JetStreamManager,
-	jetstreamManager,
+  jetstream,
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstreamManager,
 } from "@nats-io/jetstream";
-import {
-	connect,
-	type ConnectionOptions,
-	type NatsConnection,
-} from "@nats-io/transport-node";
+import { connect, type ConnectionOptions, type NatsConnection } from "@nats-io/transport-node";
 import { DocktorError } from "../errors.ts";
 import { fromNats } from "./errors.ts";
 import { requireSupportedServer } from "./capabilities.ts";
@@ -19,22 +15,22 @@ export const DEFAULT_SERVER = "nats://127.0.0.1:4222";
 
 /** How to reach NATS. */
 export interface ConnectionSource {
-	/**
-	 * One address or several of one cluster, such as `nats://127.0.0.1:4222`; may carry
-	 * `user:password@` or `token@`. Default {@link DEFAULT_SERVER}.
-	 */
-	servers?: string | readonly string[];
-	/** A connection of the caller's own, used instead of `servers` and never closed by docktor. */
-	connection?: NatsConnection;
+  /**
+   * One address or several of one cluster, such as `nats://127.0.0.1:4222`; may carry
+   * `user:password@` or `token@`. Default {@link DEFAULT_SERVER}.
+   */
+  servers?: string | readonly string[];
+  /** A connection of the caller's own, used instead of `servers` and never closed by docktor. */
+  connection?: NatsConnection;
 }
 
 /** A connection with its JetStream clients. */
 export interface Link {
-	readonly connection: NatsConnection;
-	readonly jetstream: JetStreamClient;
-	readonly manager: JetStreamManager;
-	/** Closes the connection if docktor opened it. */
-	close(): Promise<void>;
+  readonly connection: NatsConnection;
+  readonly jetstream: JetStreamClient;
+  readonly manager: JetStreamManager;
+  /** Closes the connection if docktor opened it. */
+  close(): Promise<void>;
 }
 
 /**
@@ -43,107 +39,93 @@ export interface Link {
  * @throws DocktorError CONNECTION_FAILED, NOT_AUTHORIZED, JETSTREAM_DISABLED,
  *   SERVER_UNSUPPORTED, INVALID_OPTION
  */
-export async function openLink(
-	source: ConnectionSource,
-	name: string,
-): Promise<Link> {
-	const connection =
-		source.connection ?? (await dial(source.servers ?? DEFAULT_SERVER, name));
-	const owned = source.connection === undefined;
-	const close = async (): Promise<void> => {
-		if (owned) await connection.close();
-	};
-	try {
-		requireSupportedServer(connection);
-		const manager = await jetstreamManager(connection);
-		return { connection, jetstream: jetstream(connection), manager, close };
-	} catch (error) {
-		await close();
-		throw explainNoJetStream(fromNats(error, "use JetStream"), connection);
-	}
+export async function openLink(source: ConnectionSource, name: string): Promise<Link> {
+  const connection = source.connection ?? (await dial(source.servers ?? DEFAULT_SERVER, name));
+  const owned = source.connection === undefined;
+  const close = async (): Promise<void> => {
+    if (owned) await connection.close();
+  };
+  try {
+    requireSupportedServer(connection);
+    const manager = await jetstreamManager(connection);
+    return { connection, jetstream: jetstream(connection), manager, close };
+  } catch (error) {
+    await close();
+    throw explainNoJetStream(fromNats(error, "use JetStream"), connection);
+  }
 }
 
-async function dial(
-	servers: string | readonly string[],
-	name: string,
-): Promise<NatsConnection> {
-	const addresses = (typeof servers === "string" ? [servers] : servers).flatMap(
-		(each) => each.split(","),
-	);
-	const parsed = addresses.map(parseAddress);
-	const { user, pass, token } = parsed[0] ?? {};
-	const options: ConnectionOptions = {
-		servers: parsed.map((address) => address.server),
-		name,
-		maxReconnectAttempts: -1,
-		reconnectTimeWait: 500,
-		// A silently dead connection is found after two unanswered pings.
-		pingInterval: 10_000,
-		...(user === undefined ? {} : { user }),
-		...(pass === undefined ? {} : { pass }),
-		...(token === undefined ? {} : { token }),
-	};
-	try {
-		return await connect(options);
-	} catch (error) {
-		const shown = parsed.map((address) => address.server).join(", ");
-		const known = fromNats(error, `connect to ${shown}`);
-		if (known.code === "NOT_AUTHORIZED") throw known;
-		throw new DocktorError(
-			"CONNECTION_FAILED",
-			`no NATS server answers at ${shown} (${reasonOf(error)}): start one with "nats-server -js", or name another with --servers or NATS_URL`,
-			{ cause: error },
-		);
-	}
+async function dial(servers: string | readonly string[], name: string): Promise<NatsConnection> {
+  const addresses = (typeof servers === "string" ? [servers] : servers).flatMap((each) =>
+    each.split(","),
+  );
+  const parsed = addresses.map(parseAddress);
+  const { user, pass, token } = parsed[0] ?? {};
+  const options: ConnectionOptions = {
+    servers: parsed.map((address) => address.server),
+    name,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 500,
+    // A silently dead connection is found after two unanswered pings.
+    pingInterval: 10_000,
+    ...(user === undefined ? {} : { user }),
+    ...(pass === undefined ? {} : { pass }),
+    ...(token === undefined ? {} : { token }),
+  };
+  try {
+    return await connect(options);
+  } catch (error) {
+    const shown = parsed.map((address) => address.server).join(", ");
+    const known = fromNats(error, `connect to ${shown}`);
+    if (known.code === "NOT_AUTHORIZED") throw known;
+    throw new DocktorError(
+      "CONNECTION_FAILED",
+      `no NATS server answers at ${shown} (${reasonOf(error)}): start one with "nats-server -js", or name another with --servers or NATS_URL`,
+      { cause: error },
+    );
+  }
 }
 
 function reasonOf(error: unknown): string {
-	const cause =
-		error instanceof Error && error.cause instanceof Error
-			? error.cause
-			: error;
-	return cause instanceof Error ? cause.message : String(cause);
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 interface Address {
-	server: string;
-	user?: string;
-	pass?: string;
-	token?: string;
+  server: string;
+  user?: string;
+  pass?: string;
+  token?: string;
 }
 
 /** Splits the credentials off an address, so that no message can ever show them. */
 function parseAddress(address: string): Address {
-	const text = address.trim();
-	const invalid = (): DocktorError =>
-		new DocktorError(
-			"INVALID_OPTION",
-			`${JSON.stringify(text.replace(/\/\/[^/]*@/, "//***@"))} is not the address of a NATS server: write it as nats://host:4222`,
-		);
-	let url: URL;
-	try {
-		url = new URL(text.includes("://") ? text : `nats://${text}`);
-	} catch {
-		throw invalid();
-	}
-	if (url.protocol !== "nats:" && url.protocol !== "tls:") throw invalid();
-	if (url.hostname === "") throw invalid();
-	const server = `${url.protocol}//${url.hostname}:${url.port === "" ? "4222" : url.port}`;
-	if (url.username === "") return { server };
-	const user = decodeURIComponent(url.username);
-	if (url.password === "") return { server, token: user };
-	return { server, user, pass: decodeURIComponent(url.password) };
+  const text = address.trim();
+  const invalid = (): DocktorError =>
+    new DocktorError(
+      "INVALID_OPTION",
+      `${JSON.stringify(text.replace(/\/\/[^/]*@/, "//***@"))} is not the address of a NATS server: write it as nats://host:4222`,
+    );
+  let url: URL;
+  try {
+    url = new URL(text.includes("://") ? text : `nats://${text}`);
+  } catch {
+    throw invalid();
+  }
+  if (url.protocol !== "nats:" && url.protocol !== "tls:") throw invalid();
+  if (url.hostname === "") throw invalid();
+  const server = `${url.protocol}//${url.hostname}:${url.port === "" ? "4222" : url.port}`;
+  if (url.username === "") return { server };
+  const user = decodeURIComponent(url.username);
+  if (url.password === "") return { server, token: user };
+  return { server, user, pass: decodeURIComponent(url.password) };
 }
 
-function explainNoJetStream(
-	error: DocktorError,
-	connection: NatsConnection,
-): DocktorError {
-	if (error.code !== "JETSTREAM_DISABLED" && error.code !== "TIMEOUT")
-		return error;
-	return new DocktorError(
-		"JETSTREAM_DISABLED",
-		`the NATS server at ${connection.getServer()} has no JetStream: start it with "nats-server -js", or enable JetStream for this account`,
-		{ cause: error },
-	);
+function explainNoJetStream(error: DocktorError, connection: NatsConnection): DocktorError {
+  if (error.code !== "JETSTREAM_DISABLED" && error.code !== "TIMEOUT") return error;
+  return new DocktorError(
+    "JETSTREAM_DISABLED",
+    `the NATS server at ${connection.getServer()} has no JetStream: start it with "nats-server -js", or enable JetStream for this account`,
+    { cause: error },
+  );
 }

@@ -20,7 +20,7 @@ function apiCode(error: unknown): number | undefined {
 }
 
 /** Whether a compare-and-set was refused because the key has another revision. */
-export function isWrongRevision(error: unknown): boolean {
+function isWrongRevision(error: unknown): boolean {
   const code = apiCode(error);
   return code === API.wrongLastSequence || code === API.wrongLastSequenceReplicated;
 }
@@ -44,7 +44,7 @@ export function isMessageNotFound(error: unknown): boolean {
  * Whether the request's outcome is unknown: it may have been carried out although no
  * answer came. Only a read tells.
  */
-export function isOutcomeUnknown(error: unknown): boolean {
+function isOutcomeUnknown(error: unknown): boolean {
   const cause = causeOf(error);
   return (
     cause instanceof errors.TimeoutError ||

@@ -1,26 +1,26 @@
 /** The stream that holds the partitions' messages: created when asked, checked always. */
 import {
-	type JetStreamManager,
-	RetentionPolicy,
-	StorageType,
-	type StreamConfig,
-	type StreamInfo,
+  type JetStreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+  type StreamInfo,
 } from "@nats-io/jetstream";
 import { DocktorError } from "../errors.ts";
 import { fromNats, isStreamNotFound } from "./errors.ts";
 
 /** What a stream must be able to hold. */
 export interface StreamRequirements {
-	stream: string;
-	/** Every subject that will be published to or consumed from. */
-	subjects: readonly string[];
-	/** The subjects to give the stream when it is created. */
-	createSubjects: readonly string[];
-	/**
-	 * Create the stream when it is missing; an object adds settings to the new stream's
-	 * configuration. A stream that exists is never changed.
-	 */
-	ensureStream?: boolean | Partial<StreamConfig>;
+  stream: string;
+  /** Every subject that will be published to or consumed from. */
+  subjects: readonly string[];
+  /** The subjects to give the stream when it is created. */
+  createSubjects: readonly string[];
+  /**
+   * Create the stream when it is missing; an object adds settings to the new stream's
+   * configuration. A stream that exists is never changed.
+   */
+  ensureStream?: boolean | Partial<StreamConfig>;
 }
 
 /**
@@ -29,87 +29,80 @@ export interface StreamRequirements {
  * @throws DocktorError STREAM_NOT_FOUND, STREAM_SUBJECT_MISMATCH, STREAM_UNSUITABLE
  */
 export async function openStream(
-	manager: JetStreamManager,
-	wanted: StreamRequirements,
+  manager: JetStreamManager,
+  wanted: StreamRequirements,
 ): Promise<StreamInfo> {
-	const info = await findOrCreate(manager, wanted);
-	requireSubjects(info, wanted.subjects);
-	if (info.config.retention === RetentionPolicy.Interest) {
-		throw unsuitable(
-			info,
-			"keeps only messages that some consumer waits for (interest retention), so those of a partition without an owner would be lost; use limits or workqueue retention",
-		);
-	}
-	if (info.config.no_ack) {
-		throw unsuitable(
-			info,
-			"does not acknowledge messages (no_ack); set no_ack to false",
-		);
-	}
-	return info;
+  const info = await findOrCreate(manager, wanted);
+  requireSubjects(info, wanted.subjects);
+  if (info.config.retention === RetentionPolicy.Interest) {
+    throw unsuitable(
+      info,
+      "keeps only messages that some consumer waits for (interest retention), so those of a partition without an owner would be lost; use limits or workqueue retention",
+    );
+  }
+  if (info.config.no_ack) {
+    throw unsuitable(info, "does not acknowledge messages (no_ack); set no_ack to false");
+  }
+  return info;
 }
 
 async function findOrCreate(
-	manager: JetStreamManager,
-	wanted: StreamRequirements,
+  manager: JetStreamManager,
+  wanted: StreamRequirements,
 ): Promise<StreamInfo> {
-	const { stream, ensureStream } = wanted;
-	try {
-		return await manager.streams.info(stream);
-	} catch (error) {
-		if (!isStreamNotFound(error))
-			throw fromNats(error, `read stream ${stream}`);
-		if (ensureStream === undefined || ensureStream === false) {
-			throw new DocktorError(
-				"STREAM_NOT_FOUND",
-				`stream ${stream} does not exist: create it with subjects ${wanted.createSubjects.join(", ")}, or pass ensureStream: true`,
-				{ cause: error },
-			);
-		}
-	}
-	try {
-		return await manager.streams.add({
-			storage: StorageType.File,
-			...(typeof ensureStream === "object" ? ensureStream : {}),
-			name: stream,
-			subjects: [...wanted.createSubjects],
-		});
-	} catch (error) {
-		// Another process may have created it in between; then it is there now.
-		const raced = await manager.streams.info(stream).catch(() => undefined);
-		if (raced !== undefined) return raced;
-		throw fromNats(error, `create stream ${stream}`);
-	}
+  const { stream, ensureStream } = wanted;
+  try {
+    return await manager.streams.info(stream);
+  } catch (error) {
+    if (!isStreamNotFound(error)) throw fromNats(error, `read stream ${stream}`);
+    if (ensureStream === undefined || ensureStream === false) {
+      throw new DocktorError(
+        "STREAM_NOT_FOUND",
+        `stream ${stream} does not exist: create it with subjects ${wanted.createSubjects.join(", ")}, or pass ensureStream: true`,
+        { cause: error },
+      );
+    }
+  }
+  try {
+    return await manager.streams.add({
+      storage: StorageType.File,
+      ...(typeof ensureStream === "object" ? ensureStream : {}),
+      name: stream,
+      subjects: [...wanted.createSubjects],
+    });
+  } catch (error) {
+    // Another process may have created it in between; then it is there now.
+    const raced = await manager.streams.info(stream).catch(() => undefined);
+    if (raced !== undefined) return raced;
+    throw fromNats(error, `create stream ${stream}`);
+  }
 }
 
 function requireSubjects(info: StreamInfo, subjects: readonly string[]): void {
-	const patterns = info.config.subjects ?? [];
-	const missing = subjects.find(
-		(subject) => !patterns.some((pattern) => subjectMatches(pattern, subject)),
-	);
-	if (missing === undefined) return;
-	const stored = patterns.length === 0 ? "no subjects" : patterns.join(", ");
-	throw new DocktorError(
-		"STREAM_SUBJECT_MISMATCH",
-		`stream ${info.config.name} stores ${stored}, which does not cover ${missing}: add the subject to the stream, or use another stream or subject`,
-	);
+  const patterns = info.config.subjects ?? [];
+  const missing = subjects.find(
+    (subject) => !patterns.some((pattern) => subjectMatches(pattern, subject)),
+  );
+  if (missing === undefined) return;
+  const stored = patterns.length === 0 ? "no subjects" : patterns.join(", ");
+  throw new DocktorError(
+    "STREAM_SUBJECT_MISMATCH",
+    `stream ${info.config.name} stores ${stored}, which does not cover ${missing}: add the subject to the stream, or use another stream or subject`,
+  );
 }
 
 function unsuitable(info: StreamInfo, why: string): DocktorError {
-	return new DocktorError(
-		"STREAM_UNSUITABLE",
-		`stream ${info.config.name} ${why}`,
-	);
+  return new DocktorError("STREAM_UNSUITABLE", `stream ${info.config.name} ${why}`);
 }
 
 /** Whether a subject matches a pattern with the wildcards `*` (one token) and `>` (the rest). */
 export function subjectMatches(pattern: string, subject: string): boolean {
-	const wanted = pattern.split(".");
-	const tokens = subject.split(".");
-	for (const [i, token] of wanted.entries()) {
-		if (token === ">") return tokens.length > i;
-		if (tokens[i] === undefined) return false;
-		if (token !== "*" && token !== tokens[i]) return false;
-	}
-	return wanted.length === tokens.length;
+  const wanted = pattern.split(".");
+  const tokens = subject.split(".");
+  for (const [i, token] of wanted.entries()) {
+    if (token === ">") return tokens.length > i;
+    if (tokens[i] === undefined) return false;
+    if (token !== "*" && token !== tokens[i]) return false;
+  }
+  return wanted.length === tokens.length;
 }

@@ -22,7 +22,7 @@ import { GroupView } from "../lease/view.ts";
 import { type PartitionWork, Rebalancer } from "./rebalancer.ts";
 
 /** What a member tells about its group. */
-export interface MemberObserver {
+interface MemberObserver {
   joined(memberId: string): void;
   left(memberId: string): void;
   rebalanced(members: readonly string[], partitions: readonly number[]): void;

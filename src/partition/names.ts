@@ -7,7 +7,7 @@ const NAME = /^[A-Za-z0-9_-]+$/;
 const SUBJECT_TOKEN = /^[A-Za-z0-9_=/-]+$/;
 
 /** The most partitions a subject can have. */
-export const MAX_PARTITIONS = 65_536;
+const MAX_PARTITIONS = 65_536;
 
 /** The header that carries a message's key. */
 export const KEY_HEADER = "Docktor-Key";
@@ -69,14 +69,4 @@ export function leasesBucket(stream: string, group: string): string {
 /** The durable consumer of one partition in one epoch. */
 export function durableName(group: string, partition: number, epoch: number): string {
   return `${group}-p${partition}-e${epoch}`;
-}
-
-/** Partition and epoch of a durable of this group; undefined for anyone else's. */
-export function parseDurableName(
-  group: string,
-  name: string,
-): { partition: number; epoch: number } | undefined {
-  if (!name.startsWith(`${group}-p`)) return undefined;
-  const match = /^p(\d+)-e(\d+)$/.exec(name.slice(group.length + 1));
-  return match ? { partition: Number(match[1]), epoch: Number(match[2]) } : undefined;
 }

@@ -1,6 +1,7 @@
 /** Members of a group in the test's own process, and what they did. */
 import { afterEach, vi } from "vitest";
 import { Consumer } from "../../src/consumer/consumer.ts";
+import type { EachMessage } from "../../src/consumer/handlers.ts";
 import type { ConsumerOptions } from "../../src/consumer/options.ts";
 import type { DocktorError } from "../../src/errors.ts";
 import { type Link, openLink } from "../../src/nats/connection.ts";
@@ -98,10 +99,7 @@ export class Records {
   readonly all: ProcessedRecord[] = [];
 
   /** A handler that records, after doing `work`. */
-  handler(
-    memberId: string,
-    work?: () => Promise<void>,
-  ): import("../../src/consumer/handlers.ts").EachMessage {
+  handler(memberId: string, work?: () => Promise<void>): EachMessage {
     return async ({ partition, sequence, key }, { epoch }) => {
       await work?.();
       this.all.push({

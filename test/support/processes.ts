@@ -33,15 +33,10 @@ export class MemberProcesses {
 
   /** Starts a member; resolves when partitions are shared evenly with it. */
   async join(memberId: string): Promise<void> {
-    const child = spawn(
-      process.execPath,
-      [
-        ...[MAIN, "consume", "--servers", this.#url, "--stream", STREAM, "--subject", SUBJECT],
-        ...["--group", GROUP, "--partitions", String(this.#partitions), "--member-id", memberId],
-        ...["--session-ttl-ms", String(this.#ttlMs), "--record", this.#file("%m")],
-      ],
-      { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, LOG_LEVEL: "warn" } },
-    );
+    const child = spawn(process.execPath, [MAIN, "consume", "--record", this.#file("%m")], {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: this.#environment(memberId),
+    });
     child.stderr?.pipe(process.stderr);
     this.#running.set(memberId, child);
     this.#all.push(memberId);
@@ -93,6 +88,20 @@ export class MemberProcesses {
         Math.max(...sizes) - Math.min(...sizes) <= 1
       );
     });
+  }
+
+  #environment(memberId: string): NodeJS.ProcessEnv {
+    return {
+      ...process.env,
+      NATS_URL: this.#url,
+      STREAM_NAME: STREAM,
+      SUBJECT_PREFIX: SUBJECT,
+      PARTITIONS: String(this.#partitions),
+      GROUP,
+      MEMBER_ID: memberId,
+      SESSION_TTL_MS: String(this.#ttlMs),
+      LOG_LEVEL: "warn",
+    };
   }
 
   #file(memberId: string): string {

@@ -195,8 +195,16 @@ describe("the demo's verdict", () => {
     findings: ["duplicated: partition 1"],
   };
   const result = {
-    ...{ published: 10, processed: 10, lost: 0, duplicated: 2, outOfOrder: 0 },
-    ...{ rebalances: 8, scaleUps: 4, scaleDowns: 4, maxReplicas: 5, durationMs: 30_000 },
+    published: 10,
+    processed: 10,
+    lost: 0,
+    duplicated: 2,
+    outOfOrder: 0,
+    rebalances: 8,
+    scaleUps: 4,
+    scaleDowns: 4,
+    maxReplicas: 5,
+    durationMs: 30_000,
   };
 
   test("passes with duplicates, and says whose", () => {

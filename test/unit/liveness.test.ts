@@ -1,0 +1,122 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { lookIntervalMs, watchLiveness } from "../../src/lease/liveness.ts";
+import { MemoryStore } from "../../src/lease/memory-store.ts";
+import { changeRoster, type Members, readRoster, withMember } from "../../src/lease/roster.ts";
+import { Session } from "../../src/lease/session.ts";
+import { ManualClock } from "../support/clock.ts";
+
+const TTL = 3_000;
+const identity = { stream: "S", subject: "s", group: "G" };
+
+let clock: ManualClock;
+let sessions: MemoryStore;
+let leases: MemoryStore;
+let stop: AbortController;
+let open: Session[];
+
+beforeEach(() => {
+  clock = new ManualClock();
+  sessions = new MemoryStore(clock, TTL);
+  leases = new MemoryStore(clock);
+  stop = new AbortController();
+  open = [];
+});
+
+afterEach(() => {
+  stop.abort();
+  for (const session of open) session.orphan();
+});
+
+async function join(memberId: string): Promise<Session> {
+  const session = await Session.open({ store: sessions, clock, memberId, ttlMs: TTL });
+  open.push(session);
+  const { incarnation } = session;
+  await changeRoster(leases, identity, (roster) =>
+    withMember({ ...identity, members: {}, ...roster, ttlMs: TTL }, memberId, {
+      incarnation,
+      state: "active",
+      startedAt: 0,
+    }),
+  );
+  return session;
+}
+
+/** Looks after the group as that member does, with a view that is always up to date. */
+async function look(session: Session): Promise<void> {
+  let members: Members = {};
+  const refresh = async (): Promise<void> => {
+    members = (await readRoster(leases, identity))?.roster.members ?? {};
+  };
+  await refresh();
+  const current = (): Members => {
+    void refresh();
+    return members;
+  };
+  const onError = (error: unknown): void => expect.fail(String(error));
+  void watchLiveness(
+    { clock, identity, sessions, leases, session, members: current, onError },
+    stop.signal,
+  );
+}
+
+async function roster(): Promise<string[]> {
+  return Object.keys((await readRoster(leases, identity))?.roster.members ?? {}).sort();
+}
+
+describe("looking after the group", () => {
+  test("takes a member off the roster once its session is gone, and no earlier", async () => {
+    const [a, b] = [await join("a"), await join("b")];
+    await look(a);
+    await clock.advance(2 * TTL);
+    expect(await roster()).toEqual(["a", "b"]);
+    b.orphan();
+    await clock.advance(TTL / 2);
+    expect(await roster()).toEqual(["a", "b"]);
+    await clock.advance(TTL / 2 + 2 * lookIntervalMs(2, TTL));
+    expect(await roster()).toEqual(["a"]);
+  });
+
+  test("gives members it has never seen alive one TTL to come back, as after an outage", async () => {
+    const gone = await join("gone");
+    gone.orphan();
+    await clock.advance(2 * TTL);
+    const a = await join("a");
+    await look(a);
+    await clock.advance(TTL - 2 * lookIntervalMs(2, TTL));
+    expect(await roster()).toEqual(["a", "gone"]);
+    await clock.advance(4 * lookIntervalMs(2, TTL));
+    expect(await roster()).toEqual(["a"]);
+  });
+
+  test("leaves a member alone that came back as another incarnation", async () => {
+    const [a, before] = [await join("a"), await join("b")];
+    await look(a);
+    await clock.advance(TTL);
+    before.orphan();
+    await clock.advance(TTL / 2);
+    const after = await Session.open({
+      store: sessions,
+      clock,
+      memberId: "b",
+      ttlMs: TTL,
+      previous: before.incarnation,
+    });
+    open.push(after);
+    await clock.advance(2 * TTL);
+    expect(await roster()).toEqual(["a", "b"]);
+  });
+
+  test("puts the time to live right that another member's race has changed", async () => {
+    const a = await join("a");
+    await look(a);
+    await sessions.setTtl(TTL * 10);
+    await clock.advance(TTL);
+    expect((await sessions.live()).ttlMs).toBe(TTL);
+  });
+
+  test("costs the group no more when it grows", () => {
+    const looksPerSecond = (members: number): number =>
+      (members * 1_000) / lookIntervalMs(members, 60_000);
+    for (const members of [2, 10, 64, 500]) expect(looksPerSecond(members)).toBeLessThanOrEqual(20);
+  });
+});
