@@ -1,5 +1,5 @@
 /** The built command line as a process, as a user has it. */
-import { type ChildProcess, execFileSync, spawn, type StdioOptions } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,7 +18,6 @@ export interface RunOptions {
   /** The environment; of the test's own it sees the PATH only. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  readonly stdio?: StdioOptions;
 }
 
 /** A command that runs; it is killed after the test at the latest. */
@@ -29,11 +28,11 @@ export class Docktor {
   readonly ended: Promise<Ended>;
 
   constructor(args: readonly string[], options: RunOptions = {}) {
-    const { env = {}, cwd = tmpdir(), stdio = ["ignore", "pipe", "pipe"] } = options;
+    const { env = {}, cwd = tmpdir() } = options;
     this.child = spawn(process.execPath, [MAIN, ...args], {
       env: { PATH: process.env["PATH"], ...env },
       cwd,
-      stdio,
+      stdio: ["ignore", "pipe", "pipe"],
     });
     this.child.stdout?.on("data", (chunk: Buffer) => (this.stdout += chunk.toString()));
     this.child.stderr?.on("data", (chunk: Buffer) => (this.stderr += chunk.toString()));
@@ -49,10 +48,9 @@ export class Docktor {
   }
 
   /** Resolves once stdout or stderr has it. */
-  async says(text: string | RegExp): Promise<void> {
-    await eventually(`the command says ${text}`, () =>
-      `${this.stdout}\n${this.stderr}`.match(text),
-    );
+  async says(text: string, timeout?: number): Promise<void> {
+    const said = (): boolean => this.stdout.includes(text) || this.stderr.includes(text);
+    await eventually(`the command says ${text}`, said, timeout);
   }
 
   kill(signal: NodeJS.Signals): void {
