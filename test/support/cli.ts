@@ -47,10 +47,12 @@ export class Docktor {
     });
   }
 
-  /** Resolves once stdout or stderr has it. */
+  /** Resolves once stdout or stderr has it; fails with what they have instead. */
   async says(text: string, timeout?: number): Promise<void> {
     const said = (): boolean => this.stdout.includes(text) || this.stderr.includes(text);
-    await eventually(`the command says ${text}`, said, timeout);
+    const waiting = eventually(`the command says ${text}`, said, timeout);
+    await Promise.race([waiting, this.ended]).catch(() => {});
+    if (!said()) throw new Error(`it did not say ${text}, but:\n${this.stdout}\n${this.stderr}`);
   }
 
   kill(signal: NodeJS.Signals): void {
