@@ -62,7 +62,7 @@ export class Committer<T extends Acknowledgeable> {
    * @throws DocktorError FENCED, SESSION_LOST, TIMEOUT
    */
   async flush(): Promise<void> {
-    await this.#running;
+    while (this.#running !== undefined) await this.#running;
     if (this.#options.progress.committable > 0) await this.#commit();
   }
 

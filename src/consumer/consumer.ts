@@ -119,8 +119,9 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
       });
       this.#member = await this.#join();
     } catch (error) {
-      const known = this.#ending === undefined ? toDocktorError(error) : closedWhileJoining();
-      await this.#end("closed", known);
+      const stopped = this.#ending !== undefined;
+      const known = stopped ? closedWhileJoining() : toDocktorError(error);
+      await this.#end(stopped ? "closed" : "failed", known);
       throw known;
     }
     this.#state = "running";
@@ -139,7 +140,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
     const member = this.#member;
     this.#ending ??= member
       .drain()
-      .catch((error: unknown) => this.#tell("error", toDocktorError(error)))
+      .catch((error: unknown) => this.#onError(toDocktorError(error)))
       .then(() => this.#release("closed"));
     await this.#ending;
   }
@@ -165,7 +166,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
   async #join(previous?: string): Promise<Member> {
     const { settings, resources, workload } = this.#opened();
     const { stream, subject, group, memberId, ttlMs } = settings;
-    return await Member.join({
+    const member = await Member.join({
       clock: systemClock,
       identity: { stream, subject, group },
       sessions: resources.sessions,
@@ -184,6 +185,16 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
       },
       signal: this.#stopped.signal,
     });
+    // Stopped at the very moment it was in.
+    if (this.#over) {
+      member.abandon(closedWhileJoining());
+      throw closedWhileJoining();
+    }
+    return member;
+  }
+
+  get #over(): boolean {
+    return this.#state === "closed" || this.#state === "failed";
   }
 
   #opened(): { settings: ConsumerSettings; resources: Resources; workload: Workload } {
@@ -231,6 +242,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
       this.#onError(new DocktorError("CONNECTION_CLOSED", "the connection was closed", cause));
     });
     for await (const { type } of connection.status()) {
+      // A caller's own connection lives on.
+      if (this.#over) return;
       if (type !== "reconnect") continue;
       // Messages on their way were lost with the connection, and watches may be, too.
       this.#member?.refresh();
@@ -239,7 +252,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
   }
 
   #onError(error: DocktorError): void {
-    if (this.#state === "closed" || this.#state === "failed") return;
+    if (this.#over) return;
     if (FATAL.has(error.code) && this.#state !== "draining") void this.#end("failed", error);
     this.#tell("error", error);
   }
@@ -248,7 +261,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
   async #end(state: "closed" | "failed", error?: DocktorError): Promise<void> {
     const abandoned = this.#member;
     const leaving = this.#ending;
-    if (this.#state === "closed" || this.#state === "failed") return await leaving;
+    if (this.#over) return await leaving;
     this.#state = state;
     this.#stopped.abort(error ?? closedWhileJoining());
     this.#ending = (async () => {

@@ -6,6 +6,7 @@ import {
   DeliverPolicy,
   RetentionPolicy,
 } from "@nats-io/jetstream";
+import type PQueue from "p-queue";
 import { nanos } from "@nats-io/transport-node";
 import type { Link } from "../nats/connection.ts";
 import { fromNats, isConsumerNotFound, isStreamNotFound } from "../nats/errors.ts";
@@ -31,6 +32,11 @@ export interface DurableOptions {
   after: number;
   /** How many messages may be delivered and not committed. */
   maxUncommitted: number;
+  /**
+   * This member's creations, one at a time: the server holds the stream for each, and between
+   * two of them the partitions that do not move get their messages.
+   */
+  creations: PQueue;
 }
 
 /**
@@ -53,16 +59,17 @@ export async function openDurable(options: DurableOptions): Promise<ConsumerInfo
 
 /** Creates the durable. */
 export async function createDurable(options: DurableOptions): Promise<ConsumerInfo> {
-  const { link, stream, group, partition, epoch } = options;
+  const { link, stream, group, partition, epoch, creations } = options;
   const name = durableName(group, partition, epoch);
+  const config = {
+    durable_name: name,
+    ack_wait: nanos(ACK_WAIT_MS),
+    filter_subject: partitionSubject(options.subject, partition),
+    max_ack_pending: options.maxUncommitted,
+    ...flowOf(options),
+  };
   try {
-    return await link.manager.consumers.add(stream, {
-      durable_name: name,
-      ack_wait: nanos(ACK_WAIT_MS),
-      filter_subject: partitionSubject(options.subject, partition),
-      max_ack_pending: options.maxUncommitted,
-      ...flowOf(options),
-    });
+    return await creations.add(() => link.manager.consumers.add(stream, config));
   } catch (error) {
     throw fromNats(error, `create consumer ${name} on stream ${stream}`);
   }

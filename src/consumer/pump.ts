@@ -3,6 +3,7 @@
  * long as its lease lasts.
  */
 import { type JsMsg, RetentionPolicy } from "@nats-io/jetstream";
+import type PQueue from "p-queue";
 import type { Clock } from "../clock.ts";
 import type { DocktorError } from "../errors.ts";
 import { toDocktorError } from "../errors.ts";
@@ -28,6 +29,8 @@ export interface PumpOptions {
   group: string;
   dispatch: Dispatch;
   commit: { intervalMs: number; window: number };
+  /** The member's creations of durables, one at a time. */
+  creations: PQueue;
   onCommitted: (sequence: number) => void;
   /** Deliveries broke off although the lease holds: the partition must be claimed anew. */
   onInterrupted: () => void;
@@ -132,11 +135,19 @@ export class Pump {
   }
 
   #durable(epoch: number): DurableOptions {
-    const { link, stream, retention, subject, group, commit, lease } = this.#options;
-    const { partition, checkpoint } = lease;
-    const maxUncommitted = commit.window * 2;
-    const after = checkpoint.sequence;
-    return { link, stream, retention, subject, group, partition, epoch, after, maxUncommitted };
+    const { link, stream, retention, subject, group, commit, lease, creations } = this.#options;
+    return {
+      link,
+      stream,
+      retention,
+      subject,
+      group,
+      partition: lease.partition,
+      epoch,
+      after: lease.checkpoint.sequence,
+      maxUncommitted: commit.window * 2,
+      creations,
+    };
   }
 
   /** Removes the durables of all epochs since the one that last got as far as its seal. */

@@ -1,5 +1,6 @@
 /** A member's pumps: starts and ends the flow of each partition as its lease comes and goes. */
 import { RetentionPolicy, type StreamInfo } from "@nats-io/jetstream";
+import PQueue from "p-queue";
 import { systemClock } from "../clock.ts";
 import { DocktorError } from "../errors.ts";
 import type { ConsumerEvents, LostReason } from "../events.ts";
@@ -31,6 +32,7 @@ export class Workload implements PartitionWork {
   readonly #dispatch: Dispatch;
   /** By partition; one whose lease is lost stays until its last handler has returned. */
   readonly #pumps = new Map<number, Pump>();
+  readonly #creations = new PQueue({ concurrency: 1 });
   #reading: Promise<StreamInfo> | undefined;
 
   constructor(options: WorkloadOptions) {
@@ -65,6 +67,7 @@ export class Workload implements PartitionWork {
       group: settings.group,
       dispatch: this.#dispatch,
       commit: settings.commit,
+      creations: this.#creations,
       onCommitted: (sequence) => tell("commit", { partition, epoch, sequence }),
       onInterrupted: () => onInterrupted(lease),
       onError,
