@@ -35,6 +35,7 @@ const SUMMARY_MS = 5_000;
 /** What `close()` may take when the user wants to be out at once. */
 const CLOSE_MS = 500;
 
+/** Adds the command to the program. */
 export function addConsume(program: Command): void {
   const command = program
     .command("consume")

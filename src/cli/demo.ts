@@ -22,6 +22,7 @@ const RATE = 500;
 /** More than the members can handle, so that a backlog comes and goes. */
 const BURST = { rate: 6_000, intervalMs: 6_000, durationMs: 2_000 };
 
+/** Adds the command to the program. */
 export function addDemo(program: Command): void {
   const command = program
     .command("demo")

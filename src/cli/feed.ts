@@ -22,7 +22,7 @@ export interface FeedOptions {
   readonly onFailure: (error: DocktorError) => void;
 }
 
-/** Breathe now and then, so that signals are heard even where nothing has to be waited for. */
+/** After so many messages a pause, so that Ctrl-C is heard even where nothing has to be waited for. */
 const BREATHE_EVERY = 4_096;
 
 /** A run of messages. */

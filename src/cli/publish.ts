@@ -30,6 +30,7 @@ interface Flags {
 const RATE_BETWEEN_BURSTS = 100;
 const PROGRESS_MS = 500;
 
+/** Adds the command to the program. */
 export function addPublish(program: Command): void {
   const command = program
     .command("publish")

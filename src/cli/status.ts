@@ -12,6 +12,7 @@ interface Flags {
   json?: true;
 }
 
+/** Adds the command to the program. */
 export function addStatus(program: Command): void {
   const command = program
     .command("status")

@@ -3,8 +3,9 @@
  *
  * nats-server 2.9 says nothing when a key expires, so someone has to look. All members
  * look in turn: the more there are, the less often each of them does, so that the group
- * as a whole finds a crash quickly at a cost that does not grow with it. The first to
- * notice changes the roster, and every other one learns it from there.
+ * as a whole finds a crash quickly at a cost that does not grow with it, as long as each
+ * may wait: everyone looks at least twice a TTL. The first to notice changes the roster,
+ * and every other one learns it from there.
  */
 import type { Clock } from "../clock.ts";
 import { changeRoster, type GroupIdentity, type Members, withoutMember } from "./roster.ts";

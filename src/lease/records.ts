@@ -60,10 +60,12 @@ export const ROSTER_KEY = "lease.roster";
 /** Matches the roster and every lease. */
 export const LEASE_FILTER = "lease.*";
 
+/** The key of a partition's lease. */
 export function leaseKey(partition: number): string {
   return `lease.${partition}`;
 }
 
+/** The key of a partition's checkpoint, which {@link LEASE_FILTER} does not match. */
 export function checkpointKey(partition: number): string {
   return `checkpoint.${partition}`;
 }
@@ -95,6 +97,7 @@ function invalid(key: string): DocktorError {
   );
 }
 
+/** The session record under `key`. @throws DocktorError RECORD_INVALID */
 export function parseSession(key: string, value: unknown): SessionRecord {
   if (isObject(value) && typeof value["incarnation"] === "string") {
     return value as unknown as SessionRecord;
@@ -102,6 +105,7 @@ export function parseSession(key: string, value: unknown): SessionRecord {
   throw invalid(key);
 }
 
+/** The roster. @throws DocktorError RECORD_INVALID */
 export function parseRoster(value: unknown): Roster {
   if (
     isObject(value) &&
@@ -126,6 +130,7 @@ function isRosterMember(value: unknown): boolean {
   );
 }
 
+/** The lease record under `key`. @throws DocktorError RECORD_INVALID */
 export function parseLease(key: string, value: unknown): LeaseRecord {
   if (
     isObject(value) &&
@@ -139,6 +144,7 @@ export function parseLease(key: string, value: unknown): LeaseRecord {
   throw invalid(key);
 }
 
+/** The checkpoint record under `key`. @throws DocktorError RECORD_INVALID */
 export function parseCheckpoint(key: string, value: unknown): CheckpointRecord {
   if (
     isObject(value) &&

@@ -58,6 +58,7 @@ export class GroupView {
     return this.#revision;
   }
 
+  /** The partition's lease as it was last seen; undefined if it never had an owner. */
   lease(partition: number): LeaseEntry | undefined {
     return this.#leases.get(partition);
   }

@@ -1,3 +1,4 @@
+/** A nats-server run by this process: found, started, guarded, and gone with it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, closeSync, constants, openSync, statSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -22,13 +23,13 @@ const GUARD = 'read -r _; kill -9 "$1"; rm -rf "$2"';
 
 /** What an embedded server can be told; everything has a default. */
 export interface EmbeddedServerOptions {
-  /** The nats-server to run. @default findServerBinary() */
+  /** The nats-server to run. Default: `$NATS_SERVER`, else the first on the PATH. */
   binary?: string;
-  /** Where JetStream stores its data; a folder given here outlives the server. @default a temporary folder */
+  /** Where JetStream stores its data; a folder given here outlives the server. Default: a temporary folder. */
   storeDir?: string;
-  /** The port to listen on. @default a free one, which the server picks itself */
+  /** The port to listen on. Default: a free one, which the server picks itself. */
   port?: number;
-  /** Whether JetStream is on. @default true */
+  /** Whether JetStream is on. Default `true`. */
   jetstream?: boolean;
   /** Appended to the server's configuration file. */
   extraConfig?: string;

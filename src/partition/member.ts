@@ -107,6 +107,7 @@ export class Member {
     }
   }
 
+  /** Names this life of the member; the next one has another. */
   get incarnation(): string {
     return this.#session.incarnation;
   }

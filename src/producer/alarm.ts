@@ -29,6 +29,7 @@ export class Alarm {
     );
   }
 
+  /** Forgets every moment it was set to. */
   clear(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -12,6 +12,7 @@ export class Hold {
   /** How often there was no leader since the stream last took a message. */
   #times = 0;
 
+  /** Whether there is a pause: from `begin` until `end`, also when its time is over. */
   get active(): boolean {
     return this.#until > 0;
   }
@@ -21,6 +22,7 @@ export class Hold {
     return this.#until;
   }
 
+  /** Whether there is a pause and it is time to ask the stream again. */
   isOver(now: number): boolean {
     return this.#until > 0 && now >= this.#until;
   }

@@ -1,4 +1,5 @@
 /** A message on its way, and what its publisher gets back. */
+
 /** The stream's confirmation that a message is stored. */
 export interface PublishAck {
   /** The stream that stored it. */

@@ -32,6 +32,7 @@ export class Tally {
     this.#maxBytes = maxBytes;
   }
 
+  /** How many there are. */
   get messages(): number {
     return this.#messages;
   }

@@ -24,7 +24,10 @@ export interface Verdict {
   readonly outOfOrder: number;
   /** Epochs of a partition in which more than one member processed. */
   readonly sharedEpochs: number;
-  /** Times an older epoch processed after a newer one had begun. */
+  /**
+   * Times an older epoch processed after a newer one had begun, by the times on record: it
+   * means something only for members on one machine.
+   */
   readonly staleEpochs: number;
   /** The first few findings, for people. */
   readonly findings: readonly string[];
@@ -38,7 +41,10 @@ export interface JudgeOptions {
 
 const FINDINGS = 10;
 
-/** Each member's records must be in the order in which it wrote them. */
+/**
+ * Judges the records against what was published. Each member's records must be in the
+ * order in which it wrote them; the members may follow each other in any order.
+ */
 export function judge(
   published: Iterable<PublishedMessage>,
   records: Iterable<ProcessedRecord>,

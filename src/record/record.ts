@@ -44,10 +44,12 @@ export class RecordWriter {
     }
   }
 
+  /** Appends one line. */
   write(record: ProcessedRecord): void {
     writeSync(this.#file, `${JSON.stringify(record)}\n`);
   }
 
+  /** Closes the file; nothing can be written after. */
   close(): void {
     closeSync(this.#file);
   }

@@ -26,6 +26,7 @@ export class Scene {
     this.folder = mkdtempSync(join(tmpdir(), "docktor-demo-"));
   }
 
+  /** Starts the server and connects to it. */
   static async open(): Promise<Scene> {
     const server = await EmbeddedServer.start();
     try {
@@ -37,6 +38,7 @@ export class Scene {
     }
   }
 
+  /** What members connect to. */
   get url(): string {
     return this.server.url;
   }
@@ -57,6 +59,7 @@ export class Scene {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
+  /** Removes the folder, disconnects, and ends the server. */
   async close(): Promise<void> {
     this.sweep();
     await this.connection.close();
