@@ -29,7 +29,7 @@ export interface Outgoing {
 }
 
 /** A message that was accepted and whose outcome is open. */
-export interface Entry {
+export interface Pending {
   readonly message: Outgoing;
   /** Grows in the order of the publish calls. */
   readonly token: number;
@@ -51,6 +51,6 @@ export interface Entry {
 }
 
 /** Whether an attempt of it may be stored although no ack came. */
-export function mayBeStored(entry: Entry): boolean {
-  return entry.attempts > entry.refusals;
+export function mayBeStored(pending: Pending): boolean {
+  return pending.attempts > pending.refusals;
 }

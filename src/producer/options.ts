@@ -58,7 +58,7 @@ export interface ProducerOptions extends ConnectionSource {
 }
 
 /** The options with every default filled in. */
-export interface ResolvedOptions {
+export interface ProducerSettings {
   readonly stream: string;
   readonly subject: string;
   readonly partitions: number | undefined;
@@ -70,7 +70,7 @@ export interface ResolvedOptions {
 }
 
 /** Checks the options and fills in the defaults. @throws DocktorError INVALID_OPTION */
-export function resolveOptions(options: ProducerOptions): ResolvedOptions {
+export function resolveOptions(options: ProducerOptions): ProducerSettings {
   const { partitions, order = "pipelined", retryForMs = 30_000 } = options;
   if (order !== "pipelined" && order !== "strict") {
     throw invalid(`order ${JSON.stringify(order)} is unknown: use "pipelined" or "strict"`);

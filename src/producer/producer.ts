@@ -9,7 +9,7 @@ import { allPartitionSubjects, partitionSubject } from "../partition/names.ts";
 import { partitionOf } from "../partition/partitioner.ts";
 import { agreeOnPartitions } from "../partition/topology.ts";
 import type { Outgoing, PublishAck } from "./message.ts";
-import { type ProducerOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import { type ProducerOptions, type ProducerSettings, resolveOptions } from "./options.ts";
 import { Channel } from "./channel.ts";
 import { Window } from "./window.ts";
 import { checkMessageId, encodeData, encodeHeaders, type PublishHeaders } from "./wire.ts";
@@ -28,7 +28,7 @@ export interface PublishOptions {
 
 interface Prepared {
   readonly link: Link;
-  readonly options: ResolvedOptions;
+  readonly options: ProducerSettings;
   readonly partitions: number;
   readonly duplicateWindowMs: number;
 }
@@ -55,7 +55,7 @@ export class Producer implements AsyncDisposable {
   /** How many partitions the subject has. */
   readonly partitions: number;
   readonly #link: Link;
-  readonly #options: ResolvedOptions;
+  readonly #options: ProducerSettings;
   readonly #subjects: readonly string[];
   readonly #channel: Channel;
   readonly #window: Window;
@@ -222,7 +222,7 @@ export class Producer implements AsyncDisposable {
 
 async function prepare(
   link: Link,
-  resolved: ResolvedOptions,
+  resolved: ProducerSettings,
   options: ProducerOptions,
 ): Promise<Prepared> {
   const { stream, subject } = resolved;

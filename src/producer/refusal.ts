@@ -1,6 +1,6 @@
 /** What to make of a message that was refused or never confirmed, in words. */
 import { DocktorError, type ErrorCode } from "../errors.ts";
-import { type Entry, mayBeStored } from "./message.ts";
+import { type Pending, mayBeStored } from "./message.ts";
 import type { ApiError } from "./wire.ts";
 
 /** The server's own error numbers. */
@@ -43,9 +43,9 @@ function isDiskFull(error: ApiError): boolean {
 }
 
 /** The error for a message that the server refused for good. */
-export function refusalError(stream: string, entry: Entry, error: ApiError): DocktorError {
-  const [code, message] = explain(stream, entry.message.size, error);
-  const doubt = mayBeStored(entry)
+export function refusalError(stream: string, pending: Pending, error: ApiError): DocktorError {
+  const [code, message] = explain(stream, pending.message.size, error);
+  const doubt = mayBeStored(pending)
     ? "; an earlier attempt got no answer, so it may be stored all the same"
     : "";
   return new DocktorError(code, message + doubt, { cause: error });
@@ -91,16 +91,16 @@ function noRoom(stream: string, description: string): [ErrorCode, string] {
 }
 
 /** The error for a message that another stream than the wanted one stored. */
-export function wrongStreamError(stream: string, entry: Entry, other: string): DocktorError {
+export function wrongStreamError(stream: string, pending: Pending, other: string): DocktorError {
   return new DocktorError(
     "PUBLISH_REJECTED",
-    `${entry.message.subject} is stored by stream ${other} now, not by ${stream}, and ${other} has the message: use that stream, or give the subject back to ${stream}`,
+    `${pending.message.subject} is stored by stream ${other} now, not by ${stream}, and ${other} has the message: use that stream, or give the subject back to ${stream}`,
   );
 }
 
 /** The error for a message that was not confirmed in time. */
-export function timeoutError(stream: string, entry: Entry): DocktorError {
-  const { attempts, reason, message } = entry;
+export function timeoutError(stream: string, pending: Pending): DocktorError {
+  const { attempts, reason, message } = pending;
   const because = reason === undefined ? "" : ` (${reason})`;
   const tries = attempts === 1 ? "one attempt" : `${attempts} attempts`;
   if (attempts === 0) {
@@ -109,7 +109,7 @@ export function timeoutError(stream: string, entry: Entry): DocktorError {
       `the message was not sent: stream ${stream} has confirmed nothing for too long; see that the server is up, and publish it again`,
     );
   }
-  if (!mayBeStored(entry)) {
+  if (!mayBeStored(pending)) {
     return new DocktorError(
       "PUBLISH_TIMEOUT",
       `the message is not stored: stream ${stream} took it in none of ${tries}${because}; see that the stream exists and has room on its disk, and publish it again`,

@@ -1,5 +1,5 @@
 /** Counts the messages without an outcome, and tells who waits for that to change. */
-import type { Entry } from "./message.ts";
+import type { Pending } from "./message.ts";
 
 interface FlushWaiter {
   /** The last message that is waited for. */
@@ -45,10 +45,10 @@ export class Tally {
   }
 
   /** Counts out a message that has its outcome. */
-  leave(entry: Entry): void {
+  leave(pending: Pending): void {
     this.#messages--;
-    this.#bytes -= entry.message.size;
-    if (this.#flushes.length > 0) this.#tellFlushes(entry.token);
+    this.#bytes -= pending.message.size;
+    if (this.#flushes.length > 0) this.#tellFlushes(pending.token);
     if (this.#ready !== undefined && this.#hasRoom()) {
       this.#ready.resolve();
       this.#ready = undefined;

@@ -8,10 +8,10 @@
  */
 import { type DocktorError, isDocktorError } from "../errors.ts";
 import { Alarm } from "./alarm.ts";
-import { type Backlog, createBacklog } from "./backlog.ts";
+import { type Outbox, createOutbox } from "./outbox.ts";
 import { Hold } from "./hold.ts";
-import { type Entry, mayBeStored, type Outgoing, type PublishAck } from "./message.ts";
-import type { ResolvedOptions } from "./options.ts";
+import { type Pending, mayBeStored, type Outgoing, type PublishAck } from "./message.ts";
+import type { ProducerSettings } from "./options.ts";
 import { endedError, isFinal, refusalError, timeoutError, wrongStreamError } from "./refusal.ts";
 import { Tally } from "./tally.ts";
 import type { Reply } from "./wire.ts";
@@ -27,24 +27,24 @@ export interface Outlet {
 /** What the window works by. */
 export interface WindowOptions
   extends Pick<
-    ResolvedOptions,
+    ProducerSettings,
     "stream" | "order" | "maxInFlight" | "maxInFlightBytes" | "ackTimeoutMs" | "retryForMs"
   > {
   /** For how long after its first attempt the stream surely recognises another one. */
   readonly resendForMs: number;
 }
 
-const BACKLOG_CHECK_MS = 250;
+const OUTBOX_CHECK_MS = 250;
 
 /** The messages of one producer between `publish` and their outcome. */
 export class Window {
   readonly #options: WindowOptions;
   readonly #outlet: Outlet;
-  readonly #backlog: Backlog;
+  readonly #outbox: Outbox;
   readonly #tally: Tally;
   readonly #alarm: Alarm = new Alarm(() => this.#check());
   /** In the order of their first sending, which `Map` keeps. */
-  readonly #inFlight = new Map<number, Entry>();
+  readonly #inFlight = new Map<number, Pending>();
   #inFlightBytes = 0;
   /** The connection is down. */
   #suspended = false;
@@ -62,7 +62,7 @@ export class Window {
   constructor(options: WindowOptions, outlet: Outlet) {
     this.#options = options;
     this.#outlet = outlet;
-    this.#backlog = createBacklog(options.order);
+    this.#outbox = createOutbox(options.order);
     this.#tally = new Tally(options.maxInFlight, options.maxInFlightBytes);
   }
 
@@ -87,7 +87,7 @@ export class Window {
     return new Promise((resolve, reject) => {
       const queuedAt = performance.now();
       if (this.#tally.messages === 0) this.#progressAt = queuedAt;
-      this.#backlog.push({
+      this.#outbox.push({
         message,
         token: this.#tally.enter(message.size),
         queuedAt,
@@ -116,29 +116,29 @@ export class Window {
 
   /** What the server answered to the message with this token. */
   answer(token: number, reply: Reply): void {
-    const entry = this.#inFlight.get(token);
+    const pending = this.#inFlight.get(token);
     // Another attempt was answered before, or it was given up.
-    if (entry === undefined) return;
+    if (pending === undefined) return;
     if (reply.kind === "stored") {
-      this.#stored(entry, reply);
+      this.#stored(pending, reply);
       return;
     }
-    entry.refusals++;
+    pending.refusals++;
     if (reply.kind === "nobody") {
-      this.#wait(entry, "no stream takes its subject: it was deleted, or it has no leader");
+      this.#wait(pending, "no stream takes its subject: it was deleted, or it has no leader");
     } else if (isFinal(reply.error)) {
       this.#decided();
-      this.#fail(entry, refusalError(this.#options.stream, entry, reply.error));
+      this.#fail(pending, refusalError(this.#options.stream, pending, reply.error));
     } else {
-      this.#wait(entry, `${reply.error.description} (error ${reply.error.code})`);
+      this.#wait(pending, `${reply.error.description} (error ${reply.error.code})`);
     }
   }
 
   /** The server forbids publishing to a subject. */
   forbid(subject: string, error: DocktorError): void {
     this.#sweep(() => {
-      for (const entry of this.#inFlight.values()) {
-        if (entry.message.subject === subject) this.#fail(entry, error);
+      for (const pending of this.#inFlight.values()) {
+        if (pending.message.subject === subject) this.#fail(pending, error);
       }
     });
   }
@@ -155,7 +155,7 @@ export class Window {
     this.#suspended = false;
     this.#hold.end();
     this.#sweep((now) => {
-      for (const entry of this.#inFlight.values()) this.#resend(entry, now);
+      for (const pending of this.#inFlight.values()) this.#resend(pending, now);
     });
   }
 
@@ -172,10 +172,10 @@ export class Window {
     const unsent = endedError(error, "was not sent");
     const unsure = endedError(error, "may or may not be stored");
     this.#tally.end(error);
-    this.#rejectAll((entry) => (mayBeStored(entry) ? unsure : unsent));
+    this.#rejectAll((pending) => (mayBeStored(pending) ? unsure : unsent));
   }
 
-  #fits({ message }: Entry): boolean {
+  #fits({ message }: Pending): boolean {
     const { maxInFlight, maxInFlightBytes } = this.#options;
     if (this.#inFlight.size >= maxInFlight) return false;
     return this.#inFlight.size === 0 || this.#inFlightBytes + message.size <= maxInFlightBytes;
@@ -194,52 +194,52 @@ export class Window {
     });
   }
 
-  /** Sends of the backlog what may be sent. */
+  /** Sends from the outbox what may be sent. */
   #pump(): void {
     if (this.#busy) return;
     this.#busy = true;
     while (!this.#suspended && !this.#hold.active) {
-      const entry = this.#backlog.next;
-      if (entry === undefined || !this.#fits(entry)) break;
+      const pending = this.#outbox.next;
+      if (pending === undefined || !this.#fits(pending)) break;
       if (!this.#outlet.isUp()) {
         this.#suspended = true;
         break;
       }
-      this.#backlog.shift();
-      this.#inFlight.set(entry.token, entry);
-      this.#inFlightBytes += entry.message.size;
+      this.#outbox.shift();
+      this.#inFlight.set(pending.token, pending);
+      this.#inFlightBytes += pending.message.size;
       const now = performance.now();
-      entry.resendBy = now + this.#options.resendForMs;
-      this.#transmit(entry, now);
+      pending.resendBy = now + this.#options.resendForMs;
+      this.#transmit(pending, now);
     }
     this.#busy = false;
-    if (this.#backlog.size === 0) return;
-    this.#alarm.set(this.#hold.active ? this.#hold.until : this.#backlogCheckAt());
+    if (this.#outbox.size === 0) return;
+    this.#alarm.set(this.#hold.active ? this.#hold.until : this.#outboxCheckAt());
   }
 
-  #transmit(entry: Entry, now: number): void {
-    entry.attempts++;
-    entry.waiting = false;
-    entry.dueAt = now + this.#options.ackTimeoutMs;
-    this.#alarm.set(entry.dueAt);
+  #transmit(pending: Pending, now: number): void {
+    pending.attempts++;
+    pending.waiting = false;
+    pending.dueAt = now + this.#options.ackTimeoutMs;
+    this.#alarm.set(pending.dueAt);
     try {
-      this.#outlet.send(entry.message, entry.token);
+      this.#outlet.send(pending.message, pending.token);
     } catch (error) {
       // When the connection has ended, `end` follows and rejects everything.
       if (isDocktorError(error, "CONNECTION_CLOSED")) this.suspend();
-      else this.#fail(entry, error as DocktorError);
+      else this.#fail(pending, error as DocktorError);
     }
   }
 
-  #resend(entry: Entry, now: number): void {
-    if (now < entry.resendBy) this.#transmit(entry, now);
-    else this.#fail(entry, timeoutError(this.#options.stream, entry));
+  #resend(pending: Pending, now: number): void {
+    if (now < pending.resendBy) this.#transmit(pending, now);
+    else this.#fail(pending, timeoutError(this.#options.stream, pending));
   }
 
   /** The stream takes no messages at the moment. */
-  #wait(entry: Entry, reason: string): void {
-    entry.reason = reason;
-    entry.waiting = true;
+  #wait(pending: Pending, reason: string): void {
+    pending.reason = reason;
+    pending.waiting = true;
     this.#hold.begin(performance.now());
     this.#alarm.set(this.#hold.until);
   }
@@ -248,9 +248,9 @@ export class Window {
    * Asks the stream with one message: were all sent and the leader came back in between,
    * the later ones would be stored before the earlier.
    */
-  #ask(entry: Entry, now: number): void {
+  #ask(pending: Pending, now: number): void {
     this.#hold.ask(now, this.#options.ackTimeoutMs);
-    this.#transmit(entry, now);
+    this.#transmit(pending, now);
   }
 
   /** The stream decided on a message, so it has a leader. */
@@ -260,40 +260,40 @@ export class Window {
     this.#hold.end();
     if (!held) return;
     this.#sweep((now) => {
-      for (const entry of this.#inFlight.values()) {
-        if (entry.waiting) this.#resend(entry, now);
+      for (const pending of this.#inFlight.values()) {
+        if (pending.waiting) this.#resend(pending, now);
       }
     });
   }
 
-  #stored(entry: Entry, reply: Extract<Reply, { kind: "stored" }>): void {
+  #stored(pending: Pending, reply: Extract<Reply, { kind: "stored" }>): void {
     this.#decided();
     const { stream, sequence } = reply;
     if (stream !== this.#options.stream) {
-      this.#fail(entry, wrongStreamError(this.#options.stream, entry, stream));
+      this.#fail(pending, wrongStreamError(this.#options.stream, pending, stream));
       return;
     }
-    const { partition, idGiven } = entry.message;
+    const { partition, idGiven } = pending.message;
     // An id that was generated is known to this message's own attempts only.
-    entry.resolve({ stream, sequence, partition, duplicate: reply.duplicate && idGiven });
-    this.#settle(entry);
+    pending.resolve({ stream, sequence, partition, duplicate: reply.duplicate && idGiven });
+    this.#settle(pending);
   }
 
-  #fail(entry: Entry, error: DocktorError): void {
-    entry.reject(error);
-    this.#settle(entry);
+  #fail(pending: Pending, error: DocktorError): void {
+    pending.reject(error);
+    this.#settle(pending);
   }
 
-  #settle(entry: Entry): void {
-    this.#inFlight.delete(entry.token);
-    this.#inFlightBytes -= entry.message.size;
-    this.#backlog.settled(entry);
-    this.#forget(entry);
+  #settle(pending: Pending): void {
+    this.#inFlight.delete(pending.token);
+    this.#inFlightBytes -= pending.message.size;
+    this.#outbox.settled(pending);
+    this.#forget(pending);
     this.#pump();
   }
 
-  #forget(entry: Entry): void {
-    this.#tally.leave(entry);
+  #forget(pending: Pending): void {
+    this.#tally.leave(pending);
     if (this.#tally.messages === 0) this.#alarm.clear();
   }
 
@@ -301,21 +301,21 @@ export class Window {
   #check(): void {
     this.#sweep((now) => {
       if (now >= this.#endBy) {
-        this.#rejectAll((entry) => timeoutError(this.#options.stream, entry));
+        this.#rejectAll((pending) => timeoutError(this.#options.stream, pending));
         return;
       }
       if (!this.#suspended && !this.#outlet.isUp()) this.#suspended = true;
       let ask = !this.#suspended && this.#hold.isOver(now);
-      for (const entry of this.#inFlight.values()) {
-        if (this.#suspended || entry.waiting) {
-          if (now >= entry.resendBy) {
-            this.#fail(entry, timeoutError(this.#options.stream, entry));
+      for (const pending of this.#inFlight.values()) {
+        if (this.#suspended || pending.waiting) {
+          if (now >= pending.resendBy) {
+            this.#fail(pending, timeoutError(this.#options.stream, pending));
           } else if (ask) {
             ask = false;
-            this.#ask(entry, now);
+            this.#ask(pending, now);
           }
-        } else if (now >= entry.dueAt) {
-          this.#resend(entry, now);
+        } else if (now >= pending.dueAt) {
+          this.#resend(pending, now);
         }
       }
       // Nothing is left to ask with.
@@ -323,8 +323,8 @@ export class Window {
       // As long as the server decides on messages, those behind them will have their turn.
       const longAgo = now - this.#options.retryForMs;
       if (this.#progressAt <= longAgo) {
-        this.#drop(this.#backlog.takeUntil(longAgo), (entry) =>
-          timeoutError(this.#options.stream, entry),
+        this.#drop(this.#outbox.takeUntil(longAgo), (pending) =>
+          timeoutError(this.#options.stream, pending),
         );
       }
     });
@@ -339,23 +339,23 @@ export class Window {
     this.#setAlarm();
   }
 
-  #rejectAll(errorFor: (entry: Entry) => DocktorError): void {
-    this.#drop(this.#backlog.takeUntil(Number.POSITIVE_INFINITY), errorFor);
+  #rejectAll(errorFor: (pending: Pending) => DocktorError): void {
+    this.#drop(this.#outbox.takeUntil(Number.POSITIVE_INFINITY), errorFor);
     const sent = [...this.#inFlight.values()];
     this.#inFlight.clear();
     this.#inFlightBytes = 0;
     this.#drop(sent, errorFor);
   }
 
-  #drop(entries: Entry[], errorFor: (entry: Entry) => DocktorError): void {
-    for (const entry of entries) {
-      entry.reject(errorFor(entry));
-      this.#forget(entry);
+  #drop(dropped: Pending[], errorFor: (pending: Pending) => DocktorError): void {
+    for (const pending of dropped) {
+      pending.reject(errorFor(pending));
+      this.#forget(pending);
     }
   }
 
-  #backlogCheckAt(): number {
-    const soon = performance.now() + BACKLOG_CHECK_MS;
+  #outboxCheckAt(): number {
+    const soon = performance.now() + OUTBOX_CHECK_MS;
     return Math.max(soon, this.#progressAt + this.#options.retryForMs);
   }
 
@@ -364,7 +364,7 @@ export class Window {
     this.#alarm.clear();
     if (this.#tally.messages === 0) return;
     let next = this.#endBy;
-    if (this.#backlog.size > 0) next = Math.min(next, this.#backlogCheckAt());
+    if (this.#outbox.size > 0) next = Math.min(next, this.#outboxCheckAt());
     if (this.#hold.active) next = Math.min(next, this.#hold.until);
     for (const { waiting, dueAt, resendBy } of this.#inFlight.values()) {
       next = Math.min(next, this.#suspended || waiting ? resendBy : dueAt);
