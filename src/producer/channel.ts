@@ -10,8 +10,8 @@ import {
 import { DocktorError } from "../errors.ts";
 import { fromNats } from "../nats/errors.ts";
 import type { Outgoing } from "./message.ts";
+import type { Outlet } from "./sender.ts";
 import { EncodedHeaders, parseReply, type Reply } from "./wire.ts";
-import type { Outlet } from "./window.ts";
 
 /** What a channel tells its producer. */
 export interface ChannelEvents {
