@@ -1,7 +1,8 @@
 /** `docktor status`: who is in a group, who owns what, how far behind it is. */
 import type { Command } from "commander";
 import { describeGroup, type GroupStatus } from "../index.ts";
-import { count, duration, ranges, rate, table } from "./format.ts";
+import { count, table } from "./format.ts";
+import { memberTable, totalsLine } from "./group-table.ts";
 import { print, printJson } from "./output.ts";
 import { addSettings } from "./settings.ts";
 
@@ -36,14 +37,7 @@ async function status({ servers, stream, group, json }: Flags): Promise<void> {
 
 /** A group for people. */
 export function statusLines(status: GroupStatus, now: number): string[] {
-  const { stream, group, members, partitions, totals } = status;
-  const memberRows = members.map((member) => [
-    member.id,
-    member.state,
-    String(member.partitions.length),
-    ranges(member.partitions),
-    duration(Math.max(0, now - Date.parse(member.startedAt))),
-  ]);
+  const { stream, group, members, partitions } = status;
   const partitionRows = partitions.map(({ partition, owner, epoch, checkpoint, lag }) => [
     String(partition),
     owner ?? "-",
@@ -56,10 +50,10 @@ export function statusLines(status: GroupStatus, now: number): string[] {
     "",
     ...(members.length === 0
       ? ["no members: start one with docktor consume"]
-      : table(["MEMBER", "STATE", "OWNS", "PARTITIONS", "UPTIME"], memberRows, [2])),
+      : memberTable(status, now)),
     "",
     ...table(["PARTITION", "OWNER", "EPOCH", "CHECKPOINT", "LAG"], partitionRows, [0, 2, 3, 4]),
     "",
-    `lag ${count(totals.lag)}, in ${rate(totals.rateIn)}, out ${rate(totals.rateOut)}`,
+    totalsLine(status),
   ];
 }

@@ -1,7 +1,7 @@
 /** What the demo shows: lines that stay, and on a terminal a live table below them. */
 import type { WriteStream } from "node:tty";
 import type { GroupStatus } from "../../index.ts";
-import { count, duration, ranges, rate, table } from "../format.ts";
+import { memberTable, totalsLine } from "../group-table.ts";
 
 /** Where the demo speaks. */
 export class Screen {
@@ -26,8 +26,8 @@ export class Screen {
   }
 
   /** Lag and rates as a line, where there is no table to show them. */
-  sayTotals({ totals }: GroupStatus): void {
-    if (!this.#out.isTTY) this.say(totalsLine(totals));
+  sayTotals(status: GroupStatus): void {
+    if (!this.#out.isTTY) this.say(totalsLine(status));
   }
 
   /** Brings the table up to date. */
@@ -52,28 +52,6 @@ export class Screen {
 }
 
 /** Members, their partitions and their lag. */
-export function tableOf({ members, partitions, totals }: GroupStatus): string[] {
-  const rows = members.map((member) => {
-    const owned = partitions.filter(({ owner }) => owner === member.id);
-    const lag = owned.reduce((sum, partition) => sum + partition.lag, 0);
-    const uptime = duration(Math.max(0, Date.now() - Date.parse(member.startedAt)));
-    return [
-      member.id,
-      member.state,
-      count(owned.length),
-      ranges(member.partitions),
-      count(lag),
-      uptime,
-    ];
-  });
-  return [
-    "",
-    ...table(["MEMBER", "STATE", "OWNS", "PARTITIONS", "LAG", "UPTIME"], rows, [2, 4]),
-    "",
-    totalsLine(totals),
-  ];
-}
-
-function totalsLine({ lag, rateIn, rateOut }: GroupStatus["totals"]): string {
-  return `lag ${count(lag)}, in ${rate(rateIn)}, out ${rate(rateOut)}`;
+export function tableOf(status: GroupStatus): string[] {
+  return ["", ...memberTable(status, Date.now(), { lag: true }), "", totalsLine(status)];
 }
