@@ -19,8 +19,8 @@ export interface StopHandlers {
 }
 
 /** Exit code of a process that a signal has ended, as shells count. */
-function signalExitCode(signal: NodeJS.Signals): number {
-  return 128 + constants.signals[signal];
+function signalExitCode(name: NodeJS.Signals): number {
+  return 128 + constants.signals[name];
 }
 
 /** The reason when whoever read our output is gone, as after `| head`. */
@@ -34,13 +34,13 @@ export function onStop({ gently, atOnce }: StopHandlers): void {
     firstAt = performance.now();
     gently(reason);
   };
-  const second = (signal: NodeJS.Signals): void => {
-    void atOnce().finally(() => process.exit(signalExitCode(signal)));
+  const second = (name: NodeJS.Signals): void => {
+    void atOnce().finally(() => process.exit(signalExitCode(name)));
   };
-  for (const signal of SIGNALS) {
-    process.on(signal, () => {
-      if (firstAt === undefined) first(signal);
-      else if (performance.now() - firstAt > ECHO_MS) second(signal);
+  for (const name of SIGNALS) {
+    process.on(name, () => {
+      if (firstAt === undefined) first(name);
+      else if (performance.now() - firstAt > ECHO_MS) second(name);
     });
   }
   whenReaderGone(() => first(READER_GONE));

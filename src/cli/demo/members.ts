@@ -13,7 +13,8 @@ const PROCESS_TIME_MS = 8;
 
 interface MemberProcess {
   readonly child: ChildProcess;
-  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  /** Its exit code; `null` if a signal ended it. */
+  readonly exited: Promise<number | null>;
   /** It is to end, so its end is no accident. */
   leaving: boolean;
 }
@@ -73,8 +74,8 @@ export class Members {
     });
     closeSync(log);
     const exited: MemberProcess["exited"] = new Promise((resolve) => {
-      child.once("exit", (code, signal) => resolve({ code, signal }));
-      child.once("error", () => resolve({ code: null, signal: null }));
+      child.once("exit", (code) => resolve(code));
+      child.once("error", () => resolve(null));
     });
     const member: MemberProcess = { child, exited, leaving: false };
     this.#running.set(id, member);
@@ -87,7 +88,7 @@ export class Members {
 
   /** Asks a member to leave; resolves once it has. */
   async leave(id: string): Promise<void> {
-    const { code } = await this.#end(id, "SIGTERM");
+    const code = await this.#end(id, "SIGTERM");
     if (code !== 0) throw this.#accident(id);
     this.#left++;
   }
@@ -102,14 +103,11 @@ export class Members {
     return Promise.all(this.ids.map((id) => this.kill(id)));
   }
 
-  async #end(
-    id: string,
-    signal: NodeJS.Signals,
-  ): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+  async #end(id: string, name: NodeJS.Signals): Promise<number | null> {
     const member = this.#running.get(id);
     if (member === undefined) throw this.#accident(id);
     member.leaving = true;
-    member.child.kill(signal);
+    member.child.kill(name);
     return await member.exited;
   }
 
