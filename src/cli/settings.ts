@@ -5,18 +5,23 @@
 import { existsSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { DEFAULT_SERVER, DocktorError } from "../index.ts";
+import { complain, messageOf } from "./failure.ts";
 
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
 
 /** Adds what `.env` in the current folder says to the environment; what is set there wins. */
 export function loadEnvironmentFile(): void {
-  // Node before 20.12 does not have it.
-  if (typeof process.loadEnvFile !== "function" || !existsSync(".env")) return;
+  if (!existsSync(".env")) return;
+  if (typeof process.loadEnvFile !== "function") {
+    complain(`.env is not read: that needs Node 20.12 or newer, this is ${process.versions.node}`);
+    return;
+  }
   try {
     process.loadEnvFile(".env");
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new DocktorError("INVALID_OPTION", `cannot read .env: ${reason}`, { cause: error });
+    throw new DocktorError("INVALID_OPTION", `cannot read .env: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 

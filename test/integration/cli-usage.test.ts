@@ -121,6 +121,16 @@ describe("settings", () => {
     expect(complaint(ended)).toContain("cannot read .env");
     expect(ended.code).toBe(2);
   });
+
+  test("a Node that cannot read .env says so, where there is one", async () => {
+    const cwd = temporaryFolder();
+    const env = { NODE_OPTIONS: "--import=data:text/javascript,delete%20process.loadEnvFile" };
+    expect((await docktor(["--version"], { cwd, env })).stderr).toBe("");
+    writeFileSync(join(cwd, ".env"), "");
+    const { code, stderr } = await docktor(["--version"], { cwd, env });
+    expect(stderr).toMatch(/^docktor: \.env is not read: that needs Node 20\.12 or newer.*\n$/);
+    expect(code).toBe(0);
+  });
 });
 
 describe("without a server", () => {
