@@ -13,6 +13,16 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** Sleeps; returns false when the signal cut the sleep short. */
+export async function slept(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {
+  try {
+    await clock.sleep(ms, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * The machine's own clock. It stands still while the machine sleeps, so after a suspend
  * a member may trust its lease too long; the fenced commit still holds then.

@@ -91,6 +91,11 @@ export class DocktorError extends Error {
   }
 }
 
+/** The error for an option that cannot work. */
+export function invalidOption(message: string): DocktorError {
+  return new DocktorError("INVALID_OPTION", message);
+}
+
 /** Whether `error` is a docktor error, with that code if one is given. */
 export function isDocktorError(error: unknown, code?: ErrorCode): error is DocktorError {
   return error instanceof DocktorError && (code === undefined || error.code === code);

@@ -14,8 +14,8 @@ export type {
   KeyConcurrency,
   MessageBatch,
 } from "./consumer/handlers.ts";
-export type { Headers, Message } from "./consumer/message.ts";
-export type { ConsumerOptions, SessionSettings } from "./consumer/options.ts";
+export type { Message } from "./consumer/message.ts";
+export type { ConsumerOptions, SessionOptions } from "./consumer/options.ts";
 export {
   DocktorError,
   type DocktorErrorOptions,
@@ -23,19 +23,19 @@ export {
   isDocktorError,
 } from "./errors.ts";
 export type { ConsumerEvents, LostReason } from "./events.ts";
+export type { MemberState } from "./lease/records.ts";
 export { type ConnectionSource, DEFAULT_SERVER } from "./nats/connection.ts";
+export type { MessageHeaders } from "./nats/headers.ts";
 export { EmbeddedServer, type EmbeddedServerOptions } from "./nats/embedded-server.ts";
-export { type Assignment, type AssignmentInput, assign } from "./partition/assignment.ts";
 export { partitionOf } from "./partition/partitioner.ts";
 export type { PublishAck } from "./producer/message.ts";
 export type { ProducerOptions, PublishOrder } from "./producer/options.ts";
 export { type Burst, createPacer, type Pace, type Pacer } from "./producer/pacer.ts";
 export { Producer, type PublishOptions } from "./producer/producer.ts";
-export type { PublishHeaders } from "./producer/wire.ts";
 export { type JudgeOptions, judge, type PublishedMessage, type Verdict } from "./record/oracle.ts";
 export { type ProcessedRecord, readRecords, RecordWriter } from "./record/record.ts";
 export {
-  type DescribeOptions,
+  type DescribeGroupOptions,
   describeGroup,
   type GroupStatus,
   type MemberStatus,

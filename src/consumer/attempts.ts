@@ -1,5 +1,5 @@
 /** Calling a handler until it succeeds or its partition is given up. */
-import type { Clock } from "../clock.ts";
+import { type Clock, slept } from "../clock.ts";
 import { DocktorError } from "../errors.ts";
 
 const FIRST_PAUSE_MS = 100;
@@ -38,8 +38,7 @@ export async function attemptUntilHandled(options: AttemptOptions): Promise<bool
         ),
       );
     }
-    await clock.sleep(pauseMs, ended).catch(() => undefined);
-    if (ended.aborted) return false;
+    if (!(await slept(clock, pauseMs, ended))) return false;
     pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
   }
 }

@@ -27,7 +27,7 @@ export interface Acknowledgeable {
 
 /** What a committer needs. */
 export interface CommitterOptions<T extends Acknowledgeable> {
-  lease: Lease;
+  lease: Pick<Lease, "commit">;
   progress: Progress<T>;
   intervalMs: number;
   window: number;
@@ -50,10 +50,9 @@ export class Committer<T extends Acknowledgeable> {
 
   /** Something was handled: commits now if half the window is full, else soon. */
   advance(): void {
-    const { progress, window, intervalMs } = this.#options;
-    if (this.#stopped || progress.committable === 0) return;
-    if (progress.committable * 2 >= window) this.#start();
-    else this.#timer ??= setTimeout(() => this.#start(), intervalMs);
+    if (this.#stopped || this.#options.progress.committable === 0) return;
+    if (this.#due) this.#start();
+    else this.#startLater();
   }
 
   /**
@@ -74,17 +73,35 @@ export class Committer<T extends Acknowledgeable> {
 
   #start(): void {
     if (this.#running !== undefined) return;
-    this.#running = this.#commit()
-      .catch((error: unknown) => {
-        if (!isDocktorError(error, "FENCED") && !isDocktorError(error, "SESSION_LOST")) {
-          this.#options.onError(toDocktorError(error));
-        }
-      })
-      .finally(() => {
-        this.#running = undefined;
-        // What was handled meanwhile, or could not be committed, waits for its own turn.
-        this.advance();
-      });
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  async #run(): Promise<void> {
+    try {
+      do await this.#commit();
+      while (this.#due);
+    } catch (error) {
+      // A lost lease is lost for good: whoever tried again at once would let nothing else run.
+      if (isDocktorError(error, "FENCED") || isDocktorError(error, "SESSION_LOST")) this.stop();
+      else this.#options.onError(toDocktorError(error));
+    }
+    if (this.#options.progress.committable > 0) this.#startLater();
+  }
+
+  /** Whether half the window waits for a commit. */
+  get #due(): boolean {
+    const { progress, window } = this.#options;
+    return progress.committable * 2 >= window;
+  }
+
+  #startLater(): void {
+    if (this.#stopped) return;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#start();
+    }, this.#options.intervalMs);
   }
 
   async #commit(): Promise<void> {

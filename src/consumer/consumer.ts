@@ -1,6 +1,6 @@
 /** A member of a consumer group: joins, works on its partitions, leaves. */
 import { EventEmitter } from "node:events";
-import { systemClock } from "../clock.ts";
+import { slept, systemClock } from "../clock.ts";
 import { DocktorError, type ErrorCode, toDocktorError } from "../errors.ts";
 import type { ConsumerEvents } from "../events.ts";
 import { Member } from "../partition/member.ts";
@@ -231,15 +231,21 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
         if (this.#state !== "joining") return undefined;
         this.#onError(toDocktorError(error));
       }
-      await systemClock.sleep(REJOIN_MS, this.#stopped.signal).catch(() => undefined);
+      await slept(systemClock, REJOIN_MS, this.#stopped.signal);
     }
   }
 
   async #watchConnection(): Promise<void> {
     const { connection } = this.#opened().resources.link;
     void connection.closed().then((error) => {
-      const cause = error instanceof Error ? { cause: error } : {};
-      this.#onError(new DocktorError("CONNECTION_CLOSED", "the connection was closed", cause));
+      const why = error instanceof Error ? `: ${error.message}` : "";
+      this.#onError(
+        new DocktorError(
+          "CONNECTION_CLOSED",
+          `the connection to NATS was closed for good${why}; make another consumer to go on`,
+          { cause: error },
+        ),
+      );
     });
     for await (const { type } of connection.status()) {
       // A caller's own connection lives on.

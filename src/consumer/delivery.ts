@@ -11,6 +11,8 @@ export interface DeliveryOptions {
   durable: ConsumerInfo;
   /** The last handled sequence; what is not beyond it is dropped. */
   after: number;
+  /** Whether each message needs its own ack. */
+  ackEach: boolean;
   onMessage: (message: JsMsg) => void;
   /** The durable is gone, or messages were lost on their way: nothing more will come. */
   onInterrupted: () => void;
@@ -52,9 +54,15 @@ export class Delivery {
     if (this.#closed) return;
     // The server numbers its deliveries: a missing number is a lost message.
     if (raw.info.deliverySequence !== ++this.#deliveries) return this.#interrupted();
-    if (raw.seq <= this.#sequence) return;
+    if (raw.seq <= this.#sequence) return this.#repeated(raw);
     this.#sequence = raw.seq;
     this.#options.onMessage(raw);
+  }
+
+  /** Handled before; what is committed and was never acked would stay in a work queue for ever. */
+  #repeated(raw: JsMsg): void {
+    const { after, ackEach } = this.#options;
+    if (ackEach && raw.seq <= after) raw.ack();
   }
 
   async #watch(messages: ConsumerMessages): Promise<void> {

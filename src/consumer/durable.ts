@@ -4,7 +4,6 @@ import {
   type ConsumerConfig,
   type ConsumerInfo,
   DeliverPolicy,
-  RetentionPolicy,
 } from "@nats-io/jetstream";
 import type PQueue from "p-queue";
 import { nanos } from "@nats-io/transport-node";
@@ -23,7 +22,7 @@ const ACK_WAIT_MS = 10 * 60_000;
 export interface DurableOptions {
   link: Link;
   stream: string;
-  retention: RetentionPolicy;
+  workQueue: boolean;
   subject: string;
   group: string;
   partition: number;
@@ -71,7 +70,7 @@ export async function createDurable(options: DurableOptions): Promise<ConsumerIn
   try {
     return await creations.add(() => link.manager.consumers.add(stream, config));
   } catch (error) {
-    throw fromNats(error, `create consumer ${name} on stream ${stream}`);
+    throw fromNats(error, `create durable ${name} on stream ${stream}`);
   }
 }
 
@@ -81,14 +80,14 @@ export async function removeDurable(link: Link, stream: string, name: string): P
     await link.manager.consumers.delete(stream, name);
   } catch (error) {
     if (isConsumerNotFound(error) || isStreamNotFound(error)) return;
-    throw fromNats(error, `delete consumer ${name} on stream ${stream}`);
+    throw fromNats(error, `delete durable ${name} on stream ${stream}`);
   }
 }
 
-function flowOf({ retention, after }: DurableOptions): Partial<ConsumerConfig> {
+function flowOf({ workQueue, after }: DurableOptions): Partial<ConsumerConfig> {
   // A work queue hands out what is left of it: it permits no other start, and removes
   // messages one by one.
-  if (retention === RetentionPolicy.Workqueue) {
+  if (workQueue) {
     return { ack_policy: AckPolicy.Explicit, deliver_policy: DeliverPolicy.All };
   }
   return {
@@ -103,6 +102,6 @@ async function find(link: Link, stream: string, name: string): Promise<ConsumerI
     return await link.manager.consumers.info(stream, name);
   } catch (error) {
     if (isConsumerNotFound(error)) return undefined;
-    throw fromNats(error, `read consumer ${name} of stream ${stream}`);
+    throw fromNats(error, `read durable ${name} of stream ${stream}`);
   }
 }

@@ -1,9 +1,7 @@
 /** A message as a handler sees it. */
 import type { JsMsg } from "@nats-io/jetstream";
+import type { MessageHeaders } from "../nats/headers.ts";
 import { KEY_HEADER } from "../partition/names.ts";
-
-/** A message's headers: one value as a string, several under one name as an array. */
-export type Headers = Readonly<Record<string, string | readonly string[]>>;
 
 /** One message of a partition. */
 export class Message {
@@ -39,7 +37,7 @@ export class Message {
   }
 
   /** Its headers, without the key; undefined if it has none. */
-  get headers(): Headers | undefined {
+  get headers(): MessageHeaders | undefined {
     const raw = this.#raw.headers;
     if (raw === undefined) return undefined;
     const headers: Record<string, string | readonly string[]> = {};

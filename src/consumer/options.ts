@@ -1,14 +1,14 @@
 /** A consumer's options: their meaning, their defaults, and the check at the edge. */
 import { hostname } from "node:os";
 import type { StreamConfig } from "@nats-io/jetstream";
-import { DocktorError } from "../errors.ts";
+import { invalidOption } from "../errors.ts";
 import type { ConnectionSource } from "../nats/connection.ts";
 import { checkName, checkPartitions, checkSubject } from "../partition/names.ts";
 import type { CommitOptions } from "./committer.ts";
 import type { KeyConcurrency } from "./handlers.ts";
 
 /** How a member keeps its place in the group. */
-export interface SessionSettings {
+export interface SessionOptions {
   /**
    * How long the group waits for a member that does not answer before it gives the
    * member's partitions to others, in milliseconds, from 500 to 600,000. Default 5,000. It is
@@ -35,7 +35,7 @@ export interface ConsumerOptions extends ConnectionSource {
    * over a restart. Default: host name, process id and a random part.
    */
   readonly memberId?: string;
-  readonly session?: SessionSettings;
+  readonly session?: SessionOptions;
   readonly commit?: CommitOptions;
   /** Handle several keys of a partition at a time. Default: one message at a time. */
   readonly concurrency?: KeyConcurrency;
@@ -89,17 +89,13 @@ export function resolveOptions(options: ConsumerOptions): ConsumerSettings {
 
 function checkNumber(name: string, value: number, min: number, max: number): number {
   if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new DocktorError(
-    "INVALID_OPTION",
-    `${name} ${value} is not possible: use a whole number from ${min} to ${max}`,
-  );
+  throw invalidOption(`${name} ${value} is not possible: use a whole number from ${min} to ${max}`);
 }
 
 function checkConcurrency(concurrency: KeyConcurrency): KeyConcurrency {
   checkNumber("concurrency.perPartition", concurrency.perPartition, 1, 10_000);
   if (concurrency.by === "key") return concurrency;
-  throw new DocktorError(
-    "INVALID_OPTION",
+  throw invalidOption(
     `concurrency.by ${JSON.stringify(concurrency.by)} is not possible: use "key"`,
   );
 }

@@ -2,7 +2,7 @@
  * One partition's messages, from its durable through the handler to the commit, for as
  * long as its lease lasts.
  */
-import { type JsMsg, RetentionPolicy } from "@nats-io/jetstream";
+import type { JsMsg } from "@nats-io/jetstream";
 import type PQueue from "p-queue";
 import type { Clock } from "../clock.ts";
 import type { DocktorError } from "../errors.ts";
@@ -24,7 +24,7 @@ export interface PumpOptions {
   link: Link;
   lease: Lease;
   stream: string;
-  retention: RetentionPolicy;
+  workQueue: boolean;
   subject: string;
   group: string;
   dispatch: Dispatch;
@@ -62,21 +62,22 @@ export class Pump {
       lease: options.lease,
       progress: this.#progress,
       ...options.commit,
-      ackEach: options.retention === RetentionPolicy.Workqueue,
+      ackEach: options.workQueue,
       onCommitted: (sequence) => {
         options.onCommitted(sequence);
         this.#wake();
       },
       onError: (error) => options.onError(toDocktorError(error)),
     });
-    options.lease.lost.addEventListener("abort", () => void this.ended(), { once: true });
+    options.lease.lost.addEventListener("abort", () => void this.abort(), { once: true });
   }
 
   /** Starts the flow from the checkpoint. Returns once messages may come. */
   async start(): Promise<void> {
-    const { link, lease } = this.#options;
+    const { link, lease, workQueue } = this.#options;
     const after = lease.checkpoint.sequence;
-    if (this.#oneAtATime) await this.#removeEarlier();
+    // A work queue permits one consumer a subject; elsewhere a hand-over need not wait.
+    if (workQueue) await this.#removeEarlier();
     const durable = await openDurable(this.#durable(lease.epoch));
     // Held up for so long that the lease may be gone: leave nothing behind.
     if (!lease.trusted()) return this.#removeDurable(lease.epoch);
@@ -84,6 +85,7 @@ export class Pump {
       link,
       durable,
       after,
+      ackEach: workQueue,
       onMessage: (raw) => {
         this.#queue.push(raw);
         this.#wake();
@@ -92,7 +94,7 @@ export class Pump {
     });
     if (this.#ending.signal.aborted) return this.#delivery.close();
     this.#dispatching = this.#options.dispatch(this.#intake());
-    if (!this.#oneAtATime) {
+    if (!workQueue) {
       this.#tidying = this.#removeEarlier().catch((error: unknown) => {
         this.#options.onError(toDocktorError(error));
       });
@@ -101,7 +103,7 @@ export class Pump {
 
   /** Creates the next epoch's durable, so that the next owner need not wait for it. */
   async prepareNext(): Promise<void> {
-    if (this.#oneAtATime) return;
+    if (this.#options.workQueue) return;
     // The next owner does it itself if this fails.
     await createDurable(this.#durable(this.lease.epoch + 1)).catch(() => undefined);
   }
@@ -122,24 +124,19 @@ export class Pump {
     }
   }
 
-  /** Resolves once no handler runs any more; for a pump whose lease is lost. */
-  async ended(): Promise<void> {
+  /** Ends the flow at once, its lease being lost; resolves when no handler runs any more. */
+  async abort(): Promise<void> {
     this.#end();
     this.#committer.stop();
     await this.#dispatching;
   }
 
-  /** A work queue permits one consumer a subject; elsewhere a hand-over need not wait. */
-  get #oneAtATime(): boolean {
-    return this.#options.retention === RetentionPolicy.Workqueue;
-  }
-
   #durable(epoch: number): DurableOptions {
-    const { link, stream, retention, subject, group, commit, lease, creations } = this.#options;
+    const { link, stream, workQueue, subject, group, commit, lease, creations } = this.#options;
     return {
       link,
       stream,
-      retention,
+      workQueue,
       subject,
       group,
       partition: lease.partition,

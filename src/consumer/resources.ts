@@ -1,5 +1,5 @@
 /** Everything a consumer needs from NATS before it can join: opened and checked in order. */
-import type { RetentionPolicy, StreamInfo } from "@nats-io/jetstream";
+import { RetentionPolicy, type StreamInfo } from "@nats-io/jetstream";
 import { openBucket } from "../lease/kv-store.ts";
 import type { SessionStore, Store } from "../lease/store.ts";
 import { type Link, openLink } from "../nats/connection.ts";
@@ -17,7 +17,8 @@ import type { ConsumerSettings } from "./options.ts";
 /** An open consumer's means. */
 export interface Resources {
   readonly link: Link;
-  readonly retention: RetentionPolicy;
+  /** Whether the stream is a work queue: it removes what is acked, message by message. */
+  readonly workQueue: boolean;
   readonly partitions: number;
   readonly sessions: SessionStore;
   readonly leases: Store;
@@ -61,7 +62,8 @@ async function open(link: Link, settings: ConsumerSettings): Promise<Resources> 
     requestTimeoutMs,
   });
   const leases = await openBucket(link, leasesBucket(stream, group), { replicas });
-  return { link, retention: config.retention, partitions, sessions, leases };
+  const workQueue = config.retention === RetentionPolicy.Workqueue;
+  return { link, workQueue, partitions, sessions, leases };
 }
 
 /** The stream as it is now. */

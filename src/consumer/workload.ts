@@ -1,5 +1,5 @@
 /** A member's pumps: starts and ends the flow of each partition as its lease comes and goes. */
-import { RetentionPolicy, type StreamInfo } from "@nats-io/jetstream";
+import type { StreamInfo } from "@nats-io/jetstream";
 import PQueue from "p-queue";
 import { systemClock } from "../clock.ts";
 import { DocktorError } from "../errors.ts";
@@ -54,7 +54,7 @@ export class Workload implements PartitionWork {
     const { settings, resources, tell, onInterrupted, onError } = this.#options;
     const { partition, epoch } = lease;
     // A handler that outlived an earlier lease must end first: one at a time, in order.
-    await this.#pumps.get(partition)?.ended();
+    await this.#pumps.get(partition)?.abort();
     await this.#skipGap(lease);
     tell("partition:claimed", { partition, epoch, sequence: lease.checkpoint.sequence });
     const pump = new Pump({
@@ -62,7 +62,7 @@ export class Workload implements PartitionWork {
       link: resources.link,
       lease,
       stream: settings.stream,
-      retention: resources.retention,
+      workQueue: resources.workQueue,
       subject: settings.subject,
       group: settings.group,
       dispatch: this.#dispatch,
@@ -93,7 +93,7 @@ export class Workload implements PartitionWork {
   abort(lease: Lease, error: DocktorError): void {
     const { partition, epoch } = lease;
     const pump = this.#pumpOf(lease);
-    void pump?.ended().then(() => {
+    void pump?.abort().then(() => {
       if (this.#pumps.get(partition) === pump) this.#pumps.delete(partition);
     });
     this.#options.tell("partition:lost", { partition, epoch, reason: reasonFor(error), error });
@@ -118,7 +118,7 @@ export class Workload implements PartitionWork {
     const { partition, epoch, checkpoint } = lease;
     if (checkpoint.restarted) return this.#reportRestart(lease);
     // A work queue removes what is handled: nothing is missing there.
-    if (resources.retention === RetentionPolicy.Workqueue) return;
+    if (resources.workQueue) return;
     const first = checkpoint.sequence + 1;
     const last = (await this.#stream()).state.first_seq - 1;
     if (last < first) return;

@@ -87,7 +87,7 @@ export class KvStore implements SessionStore {
             ? await this.#kv.create(key, data)
             : await this.#kv.update(key, data, expected);
         } catch (error) {
-          throw fromNats(error, `write ${key} in bucket ${this.#bucket}`);
+          throw this.#explain(error, `write ${key}`);
         }
       },
     });
@@ -97,7 +97,7 @@ export class KvStore implements SessionStore {
     try {
       await this.#kv.delete(key, { previousSeq: expected });
     } catch (error) {
-      throw fromNats(error, `delete ${key} in bucket ${this.#bucket}`);
+      throw this.#explain(error, `delete ${key}`);
     }
   }
 
@@ -111,7 +111,7 @@ export class KvStore implements SessionStore {
       if (signal.aborted) return;
       for await (const change of changes) yield decode(change);
     } catch (error) {
-      throw fromNats(error, `watch bucket ${this.#bucket}`);
+      throw this.#explain(error, "watch");
     } finally {
       signal.removeEventListener("abort", stop);
       stop();
@@ -130,7 +130,7 @@ export class KvStore implements SessionStore {
         ttlMs: info.config.max_age / 1e6,
       };
     } catch (error) {
-      throw fromNats(error, `read bucket ${this.#bucket}`);
+      throw this.#explain(error, "look at");
     }
   }
 
@@ -147,8 +147,18 @@ export class KvStore implements SessionStore {
         duplicate_window,
       });
     } catch (error) {
-      throw fromNats(error, `set the time to live of bucket ${this.#bucket}`);
+      throw this.#explain(error, "set the time to live");
     }
+  }
+
+  #explain(error: unknown, doing: string): DocktorError {
+    const known = fromNats(error, `${doing} in bucket ${this.#bucket}`);
+    if (known.code !== "STREAM_NOT_FOUND") return known;
+    return new DocktorError(
+      "STREAM_NOT_FOUND",
+      `bucket ${this.#bucket} was deleted, and with it how far the group had come: members that start now begin at the stream's first message`,
+      { cause: error },
+    );
   }
 
   async #read(key: string): Promise<KvEntry | undefined> {
@@ -156,7 +166,7 @@ export class KvStore implements SessionStore {
       return (await this.#kv.get(key)) ?? undefined;
     } catch (error) {
       if (isMessageNotFound(error)) return undefined;
-      throw fromNats(error, `read ${key} in bucket ${this.#bucket}`);
+      throw this.#explain(error, `read ${key}`);
     }
   }
 }
@@ -167,8 +177,12 @@ function decode(entry: KvEntry): Entry {
   try {
     return { key, revision, value: entry.json() };
   } catch (error) {
-    throw new DocktorError("RECORD_INVALID", `${key} in bucket ${entry.bucket} is not JSON`, {
-      cause: error,
-    });
+    throw new DocktorError(
+      "RECORD_INVALID",
+      `the record ${key} in bucket ${entry.bucket} was not written by docktor: delete the bucket if nothing else uses it, or choose another group name`,
+      {
+        cause: error,
+      },
+    );
   }
 }

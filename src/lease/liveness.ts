@@ -7,7 +7,7 @@
  * may wait: everyone looks at least twice a TTL. The first to notice changes the roster,
  * and every other one learns it from there.
  */
-import type { Clock } from "../clock.ts";
+import { type Clock, slept } from "../clock.ts";
 import { changeRoster, type GroupIdentity, type Members, withoutMember } from "./roster.ts";
 import { expireSession, type Session } from "./session.ts";
 import type { SessionStore, Store } from "./store.ts";
@@ -45,8 +45,7 @@ export async function watchLiveness(options: LivenessOptions, signal: AbortSigna
     const size = Object.keys(options.members()).length;
     const interval = lookIntervalMs(size, session.ttlMs);
     // Spread, so that members which joined together do not look together for ever.
-    await clock.sleep(interval * (0.75 + Math.random() / 2), signal).catch(() => undefined);
-    if (signal.aborted) return;
+    if (!(await slept(clock, interval * (0.75 + Math.random() / 2), signal))) return;
     try {
       const settled = clock.now() - joinedAt >= session.ttlMs;
       await look(options, seen, settled);

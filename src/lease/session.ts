@@ -2,7 +2,7 @@
  * One life of a member: a record in the members bucket that vanishes unless it is
  * renewed. While the session may be trusted, nobody else can own the member's leases.
  */
-import type { Clock } from "../clock.ts";
+import { type Clock, slept } from "../clock.ts";
 import { DocktorError, isDocktorError, toDocktorError } from "../errors.ts";
 import { parseSession, type SessionRecord } from "./records.ts";
 import { ABSENT, type Store } from "./store.ts";
@@ -14,7 +14,7 @@ const MARGIN = 0.1;
 const RENEWALS = 3;
 
 /** What a session needs. */
-export interface SessionOptions {
+export interface OpenSessionOptions {
   store: Store;
   clock: Clock;
   memberId: string;
@@ -44,7 +44,7 @@ export class Session {
   #keeping: Promise<void>;
 
   private constructor(
-    options: SessionOptions,
+    options: OpenSessionOptions,
     incarnation: string,
     revision: number,
     sentAt: number,
@@ -66,7 +66,7 @@ export class Session {
    *
    * @throws DocktorError MEMBER_ID_IN_USE when a live member renews that record
    */
-  static async open(options: SessionOptions): Promise<Session> {
+  static async open(options: OpenSessionOptions): Promise<Session> {
     const incarnation = crypto.randomUUID();
     for (;;) {
       const expected = await vacancy(options);
@@ -139,12 +139,7 @@ export class Session {
   }
 
   async #slept(ms: number): Promise<boolean> {
-    try {
-      await this.#clock.sleep(ms, this.#stopped.signal);
-      return true;
-    } catch {
-      return false;
-    }
+    return await slept(this.#clock, ms, this.#stopped.signal);
   }
 
   #lose(why: string, cause?: unknown): void {
@@ -157,7 +152,7 @@ export class Session {
 }
 
 /** The revision at which the id may be taken, once it may. */
-async function vacancy(options: SessionOptions): Promise<number> {
+async function vacancy(options: OpenSessionOptions): Promise<number> {
   const { store, clock, memberId, ttlMs, previous, signal } = options;
   let first: number | undefined;
   for (;;) {

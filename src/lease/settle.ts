@@ -40,7 +40,13 @@ export async function settle(write: Write): Promise<number> {
 }
 
 async function landedAt(write: Write): Promise<number | undefined> {
-  const entry = await write.read().catch(() => undefined);
+  let entry: Entry | undefined;
+  try {
+    entry = await write.read();
+  } catch (error) {
+    // Another reason than silence, such as a deleted bucket, ends the attempts.
+    if (!isDocktorError(error, "TIMEOUT")) throw error;
+  }
   if (entry === undefined || entry.revision <= write.expected) return undefined;
   return isDeepStrictEqual(entry.value, write.value) ? entry.revision : undefined;
 }

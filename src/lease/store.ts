@@ -1,7 +1,6 @@
 /**
  * The port through which the protocol reads and writes: keys with revisions and
- * compare-and-set. Two implementations keep it, over a NATS KV bucket and in memory,
- * and one conformance suite holds both to it.
+ * compare-and-set. It is kept by KV; the tests' store in memory is held to the same suite.
  */
 
 /** A key's value at one revision. */

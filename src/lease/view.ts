@@ -2,7 +2,7 @@
  * What a member knows of its group: the roster and every lease, followed through one
  * watch and so in the order in which they were written.
  */
-import type { Clock } from "../clock.ts";
+import { type Clock, slept } from "../clock.ts";
 import { type DocktorError, toDocktorError } from "../errors.ts";
 import type { LeaseEntry } from "./lease.ts";
 import {
@@ -99,7 +99,7 @@ export class GroupView {
         if (!known.retriable && known.code !== "UNEXPECTED") return;
       }
       if (this.#watch.signal.aborted) continue;
-      await clock.sleep(RETRY_MS, this.#stopped.signal).catch(() => undefined);
+      await slept(clock, RETRY_MS, this.#stopped.signal);
     }
   }
 

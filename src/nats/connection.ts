@@ -7,7 +7,7 @@ import {
 } from "@nats-io/jetstream";
 import { connect, type ConnectionOptions, type NatsConnection } from "@nats-io/transport-node";
 import { DocktorError } from "../errors.ts";
-import { fromNats } from "./errors.ts";
+import { fromNats, isUnanswered } from "./errors.ts";
 import { requireSupportedServer } from "./capabilities.ts";
 
 /** The address that is used when none is given. */
@@ -51,7 +51,7 @@ export async function openLink(source: ConnectionSource, name: string): Promise<
     return { connection, jetstream: jetstream(connection), manager, close };
   } catch (error) {
     await close();
-    throw explainNoJetStream(fromNats(error, "use JetStream"), connection);
+    throw explainNoJetStream(error, connection);
   }
 }
 
@@ -80,7 +80,7 @@ async function dial(servers: string | readonly string[], name: string): Promise<
     if (known.code === "NOT_AUTHORIZED") throw known;
     throw new DocktorError(
       "CONNECTION_FAILED",
-      `no NATS server answers at ${shown} (${reasonOf(error)}): start one with "nats-server -js", or name another with --servers or NATS_URL`,
+      `no NATS server answers at ${shown} (${reasonOf(error)}): start one with "nats-server -js", or give another address as servers (NATS_URL)`,
       { cause: error },
     );
   }
@@ -121,11 +121,22 @@ function parseAddress(address: string): Address {
   return { server, user, pass: decodeURIComponent(url.password) };
 }
 
-function explainNoJetStream(error: DocktorError, connection: NatsConnection): DocktorError {
-  if (error.code !== "JETSTREAM_DISABLED" && error.code !== "TIMEOUT") return error;
+function explainNoJetStream(cause: unknown, connection: NatsConnection): DocktorError {
+  const server = connection.getServer();
+  const error = fromNats(cause, "use JetStream");
+  // At the first request of all, no answer means that nobody is there to give one.
+  const missing = error.code === "JETSTREAM_DISABLED" || isUnanswered(cause);
+  if (error.code === "TIMEOUT" && !missing) {
+    return new DocktorError(
+      "TIMEOUT",
+      `JetStream at ${server} did not answer in time: see that it is enabled and that its cluster has a leader, then try again`,
+      { cause: error },
+    );
+  }
+  if (!missing) return error;
   return new DocktorError(
     "JETSTREAM_DISABLED",
-    `the NATS server at ${connection.getServer()} has no JetStream: start it with "nats-server -js", or enable JetStream for this account`,
+    `the NATS server at ${server} has no JetStream: start it with "nats-server -js", or enable JetStream for this account`,
     { cause: error },
   );
 }

@@ -49,9 +49,19 @@ function isOutcomeUnknown(error: unknown): boolean {
   return (
     cause instanceof errors.TimeoutError ||
     cause instanceof errors.NoRespondersError ||
+    isUnanswered(cause) ||
     (error instanceof errors.RequestError && error.isNoResponders()) ||
     (cause instanceof JetStreamApiError && cause.status >= 500)
   );
+}
+
+/**
+ * Whether nobody answers on JetStream's subjects. The client calls that "not enabled", but a
+ * stream that was deleted or has no leader just now looks the same.
+ */
+export function isUnanswered(error: unknown): boolean {
+  // The client does not export this class.
+  return error instanceof Error && error.name === "JetStreamNotEnabled";
 }
 
 /** What went wrong with a request, which the client wraps. */
@@ -64,12 +74,7 @@ function codeOf(error: unknown): ErrorCode {
   if (isStreamNotFound(error)) return "STREAM_NOT_FOUND";
   const code = apiCode(error);
   const cause = causeOf(error);
-  if (
-    // The client does not export this class.
-    (cause instanceof Error && cause.name === "JetStreamNotEnabled") ||
-    code === API.jetStreamDisabled ||
-    code === API.jetStreamDisabledForAccount
-  ) {
+  if (code === API.jetStreamDisabled || code === API.jetStreamDisabledForAccount) {
     return "JETSTREAM_DISABLED";
   }
   if (

@@ -14,15 +14,15 @@ export interface AssignmentInput {
   readonly partitions: number;
   /** The members that can own partitions. */
   readonly members: readonly string[];
-  /** Who holds a partition now, or was promised it; undefined if nobody. */
-  readonly holderOf: (partition: number) => string | undefined;
+  /** Who owns a partition now, or was promised it; undefined if nobody. */
+  readonly ownerOf: (partition: number) => string | undefined;
 }
 
 /** The owner of each partition, by partition; undefined only when there are no members. */
 export type Assignment = readonly (string | undefined)[];
 
 /** Computes the assignment. */
-export function assign({ partitions, members, holderOf }: AssignmentInput): Assignment {
+export function assign({ partitions, members, ownerOf }: AssignmentInput): Assignment {
   const owners = Array.from<string | undefined>({ length: partitions });
   const held = new Map<string, number[]>();
   for (const member of [...members].sort()) held.set(member, []);
@@ -30,8 +30,8 @@ export function assign({ partitions, members, holderOf }: AssignmentInput): Assi
 
   const orphans: number[] = [];
   for (let partition = 0; partition < partitions; partition++) {
-    const holder = holderOf(partition);
-    const share = holder === undefined ? undefined : held.get(holder);
+    const owner = ownerOf(partition);
+    const share = owner === undefined ? undefined : held.get(owner);
     (share ?? orphans).push(partition);
   }
 

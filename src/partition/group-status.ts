@@ -20,7 +20,7 @@ import { checkName, durableName, leasesBucket, partitionSubject } from "./names.
 import { readTopology } from "./topology.ts";
 
 /** Which group to describe. */
-export interface DescribeOptions extends ConnectionSource {
+export interface DescribeGroupOptions extends ConnectionSource {
   readonly stream: string;
   readonly group: string;
   /** How long to watch the group for its rates, in milliseconds. Default 500; 0 leaves them at 0. */
@@ -64,7 +64,7 @@ export interface GroupStatus {
  *
  * @throws DocktorError GROUP_NOT_FOUND, STREAM_NOT_FOUND and those of the connection
  */
-export async function describeGroup(options: DescribeOptions): Promise<GroupStatus> {
+export async function describeGroup(options: DescribeGroupOptions): Promise<GroupStatus> {
   const stream = checkName("stream", options.stream);
   const group = checkName("group", options.group);
   const link = await openLink(options, `docktor status ${group}`);

@@ -1,7 +1,7 @@
 /**
  * The names of everything docktor keeps in NATS, and which names users may choose.
  */
-import { DocktorError } from "../errors.ts";
+import { invalidOption } from "../errors.ts";
 
 const NAME = /^[A-Za-z0-9_-]+$/;
 const SUBJECT_TOKEN = /^[A-Za-z0-9_=/-]+$/;
@@ -18,8 +18,7 @@ export const TOPOLOGY_BUCKET = "docktor_topology";
 /** Checks a name that becomes part of bucket, key and durable names: letters, digits, `-`, `_`. */
 export function checkName(what: "group" | "memberId" | "stream", name: string): string {
   if (NAME.test(name)) return name;
-  throw new DocktorError(
-    "INVALID_OPTION",
+  throw invalidOption(
     `${what} ${JSON.stringify(name)} is not a valid name: use letters, digits, "-" and "_" only`,
   );
 }
@@ -29,9 +28,8 @@ export function checkSubject(subject: string): string {
   if (subject !== "" && subject.split(".").every((token) => SUBJECT_TOKEN.test(token))) {
     return subject;
   }
-  throw new DocktorError(
-    "INVALID_OPTION",
-    `subject ${JSON.stringify(subject)} is not a valid prefix: use tokens of letters, digits, "-" and "_" joined by dots, such as "events"`,
+  throw invalidOption(
+    `subject ${JSON.stringify(subject)} is not a valid prefix: use tokens of letters, digits, "-", "_", "=" and "/" joined by dots, such as "events"`,
   );
 }
 
@@ -40,8 +38,7 @@ export function checkPartitions(partitions: number): number {
   if (Number.isInteger(partitions) && partitions >= 1 && partitions <= MAX_PARTITIONS) {
     return partitions;
   }
-  throw new DocktorError(
-    "INVALID_OPTION",
+  throw invalidOption(
     `partitions ${partitions} is not possible: use a whole number from 1 to ${MAX_PARTITIONS}`,
   );
 }

@@ -3,7 +3,7 @@
  * gives it, releases the surplus and claims the rest. There is no leader; a wrong view
  * costs a lost compare-and-set and nothing more.
  */
-import type { Clock } from "../clock.ts";
+import { type Clock, slept } from "../clock.ts";
 import { DocktorError, isDocktorError, toDocktorError } from "../errors.ts";
 import { Lease, releaseRecord } from "../lease/lease.ts";
 import type { Session } from "../lease/session.ts";
@@ -137,7 +137,7 @@ export class Rebalancer {
     return assign({
       partitions,
       members: active.map(([id]) => id),
-      holderOf: (partition) => {
+      ownerOf: (partition) => {
         const record = view.lease(partition)?.record;
         return record?.owner ?? record?.next;
       },
@@ -240,7 +240,7 @@ export class Rebalancer {
   /** Reports a failed step and keeps its partition busy for a while before the next try. */
   async #failed(error: DocktorError): Promise<void> {
     this.#options.onError(error);
-    await this.#options.clock.sleep(RETRY_MS, this.#stopped.signal).catch(() => undefined);
+    await slept(this.#options.clock, RETRY_MS, this.#stopped.signal);
   }
 
   #lose(lease: Lease, reason: DocktorError): void {

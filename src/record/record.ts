@@ -58,10 +58,18 @@ export class RecordWriter {
 /**
  * Reads a record file. A last line cut short by a crash is left out.
  *
- * @throws SyntaxError when any other line is not JSON
+ * @throws DocktorError RECORD_INVALID when any other line is not JSON
  */
 export function readRecords(path: string): ProcessedRecord[] {
   const lines = readFileSync(path, "utf8").split("\n");
   lines.pop();
-  return lines.map((line) => JSON.parse(line) as ProcessedRecord);
+  return lines.map((line, i) => {
+    try {
+      return JSON.parse(line) as ProcessedRecord;
+    } catch (error) {
+      throw new DocktorError("RECORD_INVALID", `${path}:${i + 1} is not a line of a record`, {
+        cause: error,
+      });
+    }
+  });
 }

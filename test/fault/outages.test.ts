@@ -127,6 +127,20 @@ describeOnEachServer("a group", ({ start }) => {
     expect(consumer.errors).toEqual([code("STREAM_NOT_FOUND")]);
   });
 
+  test("ends with one clear error when its bucket is deleted", async () => {
+    const { url } = await start();
+    const consumer = member(url);
+    await consumer.run({ eachMessage: () => {} });
+    await eventually("it owns all", () => consumer.assignment.length === 4);
+    const { manager } = await link(url);
+    await manager.streams.delete("KV_docktor_EVENTS_WORKERS_leases");
+    await publish(url, numbered(10));
+    expect(await consumer.closed()).toEqual(code("STREAM_NOT_FOUND"));
+    expect(consumer.errors.at(-1)?.message).toContain(
+      "bucket docktor_EVENTS_WORKERS_leases was deleted",
+    );
+  });
+
   test("starts at the first message of a stream that was made anew, and says what is gone", async () => {
     const { url } = await start();
     await publish(url, numbered(50));

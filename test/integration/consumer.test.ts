@@ -3,6 +3,8 @@ import { connect } from "@nats-io/transport-node";
 import { describe, expect, test } from "vitest";
 import { Consumer } from "../../src/consumer/consumer.ts";
 import type { Message } from "../../src/consumer/message.ts";
+import { openBucket } from "../../src/lease/kv-store.ts";
+import { ABSENT } from "../../src/lease/store.ts";
 import { partitionOf } from "../../src/partition/partitioner.ts";
 import { judge, type PublishedMessage } from "../../src/record/oracle.ts";
 import {
@@ -301,6 +303,30 @@ describeOnEachServer("a consumer", ({ start }) => {
     await eventually(
       "the queue is empty",
       async () => (await manager.streams.info(STREAM)).state.messages === 0,
+    );
+  });
+
+  test("acks in a work queue what was committed and not acked any more, and handles it no more", async () => {
+    const { url } = await start();
+    const { manager, ...rest } = await link(url);
+    const config = { name: STREAM, subjects: ["events.p.*"], retention: RetentionPolicy.Workqueue };
+    const { created } = await manager.streams.add(config);
+    const published = await publish(url, numbered(10), 1);
+    // As a member leaves it that dies between a commit and its acks.
+    const leases = await openBucket({ manager, ...rest }, "docktor_EVENTS_WORKERS_leases", {
+      replicas: 1,
+    });
+    await leases.write("lease.0", { epoch: 1 }, ABSENT);
+    await leases.write("checkpoint.0", { epoch: 1, sequence: 6, stream: created }, ABSENT);
+    const records = new Records();
+    const consumer = member(url, { partitions: 1 });
+    await consumer.run({ eachMessage: records.handler("m") });
+    await eventually(
+      "the queue is empty",
+      async () => (await manager.streams.info(STREAM)).state.messages === 0,
+    );
+    expect(records.all.map(({ sequence }) => sequence)).toEqual(
+      published.slice(6).map(({ sequence }) => sequence),
     );
   });
 

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { DocktorError } from "../../src/errors.ts";
 import { Checkpoint } from "../../src/lease/checkpoint.ts";
 import { Lease, type LeaseEntry } from "../../src/lease/lease.ts";
-import { MemoryStore } from "../../src/lease/memory-store.ts";
+import { MemoryStore } from "../support/memory-store.ts";
 import { checkpointKey, leaseKey, parseLease } from "../../src/lease/records.ts";
 import { expireSession, Session } from "../../src/lease/session.ts";
 import { settle } from "../../src/lease/settle.ts";

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { lookIntervalMs, watchLiveness } from "../../src/lease/liveness.ts";
-import { MemoryStore } from "../../src/lease/memory-store.ts";
+import { MemoryStore } from "../support/memory-store.ts";
 import { changeRoster, type Members, readRoster, withMember } from "../../src/lease/roster.ts";
 import { Session } from "../../src/lease/session.ts";
 import { ManualClock } from "../support/clock.ts";

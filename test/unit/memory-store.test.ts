@@ -1,5 +1,5 @@
 import { describe } from "vitest";
-import { MemoryStore } from "../../src/lease/memory-store.ts";
+import { MemoryStore } from "../support/memory-store.ts";
 import { systemClock } from "../../src/clock.ts";
 import { storeSuite } from "../support/store-suite.ts";
 

@@ -1,7 +1,7 @@
 /** The store in memory, for tests and models of the protocol; kept to the same suite as KV. */
-import type { Clock } from "../clock.ts";
-import { DocktorError } from "../errors.ts";
-import { ABSENT, type Entry, type SessionStore } from "./store.ts";
+import type { Clock } from "../../src/clock.ts";
+import { DocktorError } from "../../src/errors.ts";
+import { ABSENT, type Entry, type SessionStore } from "../../src/lease/store.ts";
 
 interface Stored extends Entry {
   readonly writtenAt: number;
