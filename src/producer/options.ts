@@ -1,6 +1,6 @@
 /** What a producer can be told, checked once at the edge. */
 import type { StreamConfig } from "@nats-io/jetstream";
-import { DocktorError } from "../errors.ts";
+import { invalidOption } from "../errors.ts";
 import type { ConnectionSource } from "../nats/connection.ts";
 import { checkName, checkPartitions, checkSubject } from "../partition/names.ts";
 
@@ -73,10 +73,10 @@ export interface ProducerSettings {
 export function resolveOptions(options: ProducerOptions): ProducerSettings {
   const { partitions, order = "pipelined", retryForMs = 30_000 } = options;
   if (order !== "pipelined" && order !== "strict") {
-    throw invalid(`order ${JSON.stringify(order)} is unknown: use "pipelined" or "strict"`);
+    throw invalidOption(`order ${JSON.stringify(order)} is unknown: use "pipelined" or "strict"`);
   }
   if (!(Number.isFinite(retryForMs) && retryForMs >= 0)) {
-    throw invalid(`retryForMs ${retryForMs} is not possible: use milliseconds, 0 or more`);
+    throw invalidOption(`retryForMs ${retryForMs} is not possible: use milliseconds, 0 or more`);
   }
   return {
     stream: checkName("stream", options.stream),
@@ -92,9 +92,5 @@ export function resolveOptions(options: ProducerOptions): ProducerSettings {
 
 function positive(name: string, value: number): number {
   if (Number.isInteger(value) && value > 0) return value;
-  throw invalid(`${name} ${value} is not possible: use a whole number above 0`);
-}
-
-function invalid(message: string): DocktorError {
-  return new DocktorError("INVALID_OPTION", message);
+  throw invalidOption(`${name} ${value} is not possible: use a whole number above 0`);
 }

@@ -1,5 +1,5 @@
 /** How many messages are due by when: a steady rate, with bursts if wanted. Pure. */
-import { DocktorError } from "../errors.ts";
+import { invalidOption } from "../errors.ts";
 
 /** Times of a higher (or lower) rate that come back regularly. */
 export interface Burst {
@@ -42,12 +42,12 @@ export interface Pacer {
 export function createPacer(pace: Pace): Pacer {
   const { rate, burst } = pace;
   if (rate === undefined) {
-    if (burst !== undefined) throw invalid("burst needs a rate for the time between bursts");
+    if (burst !== undefined) throw invalidOption("burst needs a rate for the time between bursts");
     return { dueBy: () => Number.POSITIVE_INFINITY, dueAt: () => 0 };
   }
   checkRate("rate", rate);
   if (burst === undefined) {
-    if (rate === 0) throw invalid("rate 0 would never publish anything");
+    if (rate === 0) throw invalidOption("rate 0 would never publish anything");
     return pacerOf((elapsedMs) => rate * elapsedMs, rate, 1_000);
   }
   checkBurst(burst, rate);
@@ -97,25 +97,21 @@ function checkBurst(burst: Burst, rate: number): void {
   checkDuration("burst.intervalMs", intervalMs);
   checkDuration("burst.durationMs", durationMs);
   if (durationMs > intervalMs) {
-    throw invalid(
+    throw invalidOption(
       `burst.durationMs ${durationMs} is longer than burst.intervalMs ${intervalMs}: a burst must end before the next begins`,
     );
   }
   if (burst.rate === 0 && (rate === 0 || durationMs === intervalMs)) {
-    throw invalid("burst.rate 0 would never publish anything");
+    throw invalidOption("burst.rate 0 would never publish anything");
   }
 }
 
 function checkRate(name: string, rate: number): void {
   if (Number.isFinite(rate) && rate >= 0) return;
-  throw invalid(`${name} ${rate} is not possible: use messages per second, 0 or more`);
+  throw invalidOption(`${name} ${rate} is not possible: use messages per second, 0 or more`);
 }
 
 function checkDuration(name: string, ms: number): void {
   if (Number.isInteger(ms) && ms > 0) return;
-  throw invalid(`${name} ${ms} is not possible: use a whole number of milliseconds above 0`);
-}
-
-function invalid(message: string): DocktorError {
-  return new DocktorError("INVALID_OPTION", message);
+  throw invalidOption(`${name} ${ms} is not possible: use a whole number of milliseconds above 0`);
 }

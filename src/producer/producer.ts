@@ -4,6 +4,7 @@ import { millis } from "@nats-io/transport-node";
 import { DocktorError } from "../errors.ts";
 import { type Link, openLink } from "../nats/connection.ts";
 import { fromNats } from "../nats/errors.ts";
+import type { MessageHeaders } from "../nats/headers.ts";
 import { openStream } from "../nats/stream.ts";
 import { allPartitionSubjects, partitionSubject } from "../partition/names.ts";
 import { partitionOf } from "../partition/partitioner.ts";
@@ -12,7 +13,7 @@ import type { Outgoing, PublishAck } from "./message.ts";
 import { type ProducerOptions, type ProducerSettings, resolveOptions } from "./options.ts";
 import { Channel } from "./channel.ts";
 import { Window } from "./window.ts";
-import { checkMessageId, encodeData, encodeHeaders, type PublishHeaders } from "./wire.ts";
+import { checkMessageId, encodeData, encodeHeaders } from "./wire.ts";
 
 /** What may be said of a message beside its key and data. */
 export interface PublishOptions {
@@ -23,7 +24,7 @@ export interface PublishOptions {
    */
   messageId?: string;
   /** Names that begin with `Docktor-` or `Nats-` are reserved. */
-  headers?: PublishHeaders;
+  headers?: MessageHeaders;
 }
 
 interface Prepared {

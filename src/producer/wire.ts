@@ -1,10 +1,8 @@
 /** How a message and its ack look on the wire. */
 import { type Msg, MsgHdrsImpl } from "@nats-io/transport-node";
-import { DocktorError } from "../errors.ts";
+import { invalidOption } from "../errors.ts";
+import type { MessageHeaders } from "../nats/headers.ts";
 import { KEY_HEADER } from "../partition/names.ts";
-
-/** Headers of the user's own: a value, or several under one name. */
-export type PublishHeaders = Readonly<Record<string, string | readonly string[]>>;
 
 /** Printable ASCII that neither begins nor ends with a space: what most keys are. */
 const PLAIN = /^[!-~](?:[ -~]*[!-~])?$/;
@@ -34,7 +32,7 @@ export class EncodedHeaders extends MsgHdrsImpl {
 export function encodeHeaders(
   key: string,
   messageId: string,
-  headers: PublishHeaders | undefined,
+  headers: MessageHeaders | undefined,
 ): Uint8Array {
   let text = `NATS/1.0\r\nNats-Msg-Id: ${messageId}\r\n${KEY_HEADER}: ${checkValue("key", key)}\r\n`;
   if (headers !== undefined) {
@@ -51,32 +49,36 @@ export function encodeHeaders(
 /** A message id of the user's own. @throws DocktorError INVALID_OPTION */
 export function checkMessageId(messageId: string): string {
   if (checkValue("messageId", messageId) !== "") return messageId;
-  throw invalid("messageId is empty: leave it out to have one generated");
+  throw invalidOption("messageId is empty: leave it out to have one generated");
 }
 
 /** A value as it will arrive; anything that the header would change is refused. */
 function checkValue(what: string, value: string): string {
-  if (typeof value !== "string") throw invalid(`${what} is not a string`);
+  if (typeof value !== "string") throw invalidOption(`${what} is not a string`);
   if (PLAIN.test(value) || value === "") return value;
   const shown = JSON.stringify(value);
   if (/[\r\n\0]/.test(value)) {
-    throw invalid(`${what} ${shown} has a line break or a NUL, which a header cannot carry`);
+    throw invalidOption(`${what} ${shown} has a line break or a NUL, which a header cannot carry`);
   }
   if (value !== value.trim()) {
-    throw invalid(`${what} ${shown} begins or ends with white space, which a header cannot carry`);
+    throw invalidOption(
+      `${what} ${shown} begins or ends with white space, which a header cannot carry`,
+    );
   }
   if (NOT_WELL_FORMED.test(value)) {
-    throw invalid(`${what} ${shown} has half a surrogate pair, which UTF-8 cannot carry`);
+    throw invalidOption(`${what} ${shown} has half a surrogate pair, which UTF-8 cannot carry`);
   }
   return value;
 }
 
 function checkHeaderName(name: string): void {
   if (!HEADER_NAME.test(name)) {
-    throw invalid(`header name ${JSON.stringify(name)} must be printable ASCII without ":"`);
+    throw invalidOption(`header name ${JSON.stringify(name)} must be printable ASCII without ":"`);
   }
   if (RESERVED_NAME.test(name)) {
-    throw invalid(`header name ${name} is reserved: names must not begin with Docktor- or Nats-`);
+    throw invalidOption(
+      `header name ${name} is reserved: names must not begin with Docktor- or Nats-`,
+    );
   }
 }
 
@@ -84,7 +86,7 @@ function checkHeaderName(name: string): void {
 export function encodeData(data: Uint8Array | string): Uint8Array {
   if (typeof data === "string") return Buffer.from(data, "utf8");
   if (data instanceof Uint8Array) return data;
-  throw invalid(`data is a ${typeof data}: use a string or a Uint8Array`);
+  throw invalidOption(`data is a ${typeof data}: use a string or a Uint8Array`);
 }
 
 /** What came back for a message. */
@@ -131,8 +133,4 @@ export function parseReply(message: Msg): Reply | undefined {
     sequence: ack.seq,
     duplicate: ack.duplicate === true,
   };
-}
-
-function invalid(message: string): DocktorError {
-  return new DocktorError("INVALID_OPTION", message);
 }
