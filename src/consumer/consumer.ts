@@ -109,6 +109,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
     try {
       const resources = await openResources(this.#settings);
       this.#resources = resources;
+      if (this.#over) {
+        await resources.link.close();
+        throw closedWhileJoining();
+      }
       this.#workload = new Workload({
         settings: this.#settings,
         resources,

@@ -11,8 +11,6 @@ export interface DeliveryOptions {
   durable: ConsumerInfo;
   /** The last handled sequence; what is not beyond it is dropped. */
   after: number;
-  /** Whether each message needs its own ack. */
-  ackEach: boolean;
   onMessage: (message: JsMsg) => void;
   /** The durable is gone, or messages were lost on their way: nothing more will come. */
   onInterrupted: () => void;
@@ -59,10 +57,12 @@ export class Delivery {
     this.#options.onMessage(raw);
   }
 
-  /** Handled before; what is committed and was never acked would stay in a work queue for ever. */
+  /**
+   * Handled before. What was committed before this delivery began is acked: else it would take up
+   * the durable's room for good, and in a work queue stay for ever.
+   */
   #repeated(raw: JsMsg): void {
-    const { after, ackEach } = this.#options;
-    if (ackEach && raw.seq <= after) raw.ack();
+    if (raw.seq <= this.#options.after) raw.ack();
   }
 
   async #watch(messages: ConsumerMessages): Promise<void> {

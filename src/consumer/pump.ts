@@ -47,6 +47,7 @@ export class Pump {
   /** Aborts when no further handler may start, whether handing over or lost. */
   readonly #ending = new AbortController();
   readonly #tracked = new WeakMap<Message, Tracked<JsMsg>>();
+  #committed = false;
   #lastStarted = 0;
   #mustReach = 0;
   #delivery: Delivery | undefined;
@@ -64,6 +65,7 @@ export class Pump {
       ...options.commit,
       ackEach: options.workQueue,
       onCommitted: (sequence) => {
+        this.#committed = true;
         options.onCommitted(sequence);
         this.#wake();
       },
@@ -85,7 +87,6 @@ export class Pump {
       link,
       durable,
       after,
-      ackEach: workQueue,
       onMessage: (raw) => {
         this.#queue.push(raw);
         this.#wake();
@@ -119,6 +120,11 @@ export class Pump {
     try {
       await this.#committer.flush();
       await this.#tidying;
+      // Else a partition without messages would carry its past durables along for ever.
+      const { checkpoint } = this.lease;
+      if (checkpoint.previous !== undefined && !this.#committed) {
+        await this.lease.commit(checkpoint.sequence);
+      }
     } finally {
       this.#committer.stop();
     }
@@ -147,12 +153,13 @@ export class Pump {
     };
   }
 
-  /** Removes the durables of all epochs since the one that last got as far as its seal. */
+  /** Removes the durables of all earlier epochs, those of claims that came to nothing included. */
   async #removeEarlier(): Promise<void> {
     const { epoch, checkpoint } = this.lease;
-    for (let earlier = checkpoint.previous?.epoch ?? epoch; earlier < epoch; earlier++) {
+    for (let earlier = checkpoint.since ?? epoch; earlier < epoch; earlier++) {
       await this.#removeDurable(earlier);
     }
+    checkpoint.tidied();
   }
 
   async #removeDurable(epoch: number): Promise<void> {
@@ -178,9 +185,9 @@ export class Pump {
   }
 
   async #take(max: number): Promise<readonly Message[] | undefined> {
-    const { lease, commit } = this.#options;
+    const { commit } = this.#options;
     for (;;) {
-      if (this.#ending.signal.aborted || !lease.trusted()) return undefined;
+      if (this.#ending.signal.aborted) return undefined;
       const room = commit.window - this.#progress.uncommitted;
       if (room > 0 && this.#queue.length > 0) {
         const taken = this.#queue.splice(0, Math.min(max, room));

@@ -56,6 +56,7 @@ export class Workload implements PartitionWork {
     // A handler that outlived an earlier lease must end first: one at a time, in order.
     await this.#pumps.get(partition)?.abort();
     await this.#skipGap(lease);
+    if (lease.lost.aborted) throw lease.lost.reason;
     tell("partition:claimed", { partition, epoch, sequence: lease.checkpoint.sequence });
     const pump = new Pump({
       clock: systemClock,
@@ -93,7 +94,9 @@ export class Workload implements PartitionWork {
   abort(lease: Lease, error: DocktorError): void {
     const { partition, epoch } = lease;
     const pump = this.#pumpOf(lease);
-    void pump?.abort().then(() => {
+    // Lost before its claim was told of.
+    if (pump === undefined) return;
+    void pump.abort().then(() => {
       if (this.#pumps.get(partition) === pump) this.#pumps.delete(partition);
     });
     this.#options.tell("partition:lost", { partition, epoch, reason: reasonFor(error), error });

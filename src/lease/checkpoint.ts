@@ -29,6 +29,7 @@ export class Checkpoint {
   readonly #stream: string;
   #revision: number;
   #sequence: number;
+  #since: number | undefined;
 
   private constructor(
     options: SealOptions,
@@ -38,6 +39,7 @@ export class Checkpoint {
     this.partition = options.partition;
     this.epoch = options.epoch;
     this.previous = before;
+    this.#since = before?.since ?? before?.epoch;
     this.#store = options.store;
     this.#stream = options.stream;
     this.#revision = revision;
@@ -56,7 +58,8 @@ export class Checkpoint {
       const entry = await (read ?? store.get(key));
       const before = entry && parseCheckpoint(key, entry.value);
       if (before !== undefined && before.epoch >= epoch) throw fenced(partition, epoch, before);
-      const record = { epoch, sequence: sequenceIn(before, stream), stream };
+      const since = before === undefined ? {} : { since: before.since ?? before.epoch };
+      const record = { epoch, sequence: sequenceIn(before, stream), stream, ...since };
       try {
         const revision = await store.write(key, record, entry?.revision ?? ABSENT);
         return new Checkpoint(options, before, revision);
@@ -72,6 +75,16 @@ export class Checkpoint {
     return this.previous !== undefined && this.previous.stream !== this.#stream;
   }
 
+  /** The earliest epoch whose durable may still exist; undefined when there is none before this. */
+  get since(): number | undefined {
+    return this.#since;
+  }
+
+  /** The durables of all earlier epochs are gone; the next commit says so. */
+  tidied(): void {
+    this.#since = undefined;
+  }
+
   /** The stream sequence up to which every message is handled. */
   get sequence(): number {
     return this.#sequence;
@@ -85,7 +98,13 @@ export class Checkpoint {
    */
   async commit(sequence: number): Promise<void> {
     const key = checkpointKey(this.partition);
-    const record: CheckpointRecord = { epoch: this.epoch, sequence, stream: this.#stream };
+    const since = this.#since === undefined ? {} : { since: this.#since };
+    const record: CheckpointRecord = {
+      epoch: this.epoch,
+      sequence,
+      stream: this.#stream,
+      ...since,
+    };
     for (;;) {
       try {
         this.#revision = await this.#store.write(key, record, this.#revision);

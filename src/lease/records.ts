@@ -52,6 +52,8 @@ export interface CheckpointRecord {
   readonly sequence: number;
   /** When the stream was created: a stream of the same name made later has other messages. */
   readonly stream: string;
+  /** The earliest epoch whose durable may still exist; absent once those before `epoch` are gone. */
+  readonly since?: number;
 }
 
 /** The roster's key. It matches {@link LEASE_FILTER}, so one watch sees roster and leases in order. */
@@ -150,7 +152,8 @@ export function parseCheckpoint(key: string, value: unknown): CheckpointRecord {
     isObject(value) &&
     isCount(value["epoch"]) &&
     isCount(value["sequence"]) &&
-    typeof value["stream"] === "string"
+    typeof value["stream"] === "string" &&
+    (value["since"] === undefined || isCount(value["since"]))
   ) {
     return value as unknown as CheckpointRecord;
   }

@@ -120,12 +120,27 @@ export class Session {
         this.#trustedUntil = this.#trustFrom(sentAt);
         pauseMs = this.ttlMs / RENEWALS;
       } catch (error) {
-        if (isDocktorError(error, "CONFLICT")) {
+        if (isDocktorError(error, "CONFLICT") && !(await this.#recover())) {
           return this.#lose("expired, or another member took its id", error);
         }
         // Whatever it was, only the deadline decides: try again well before it.
         pauseMs = this.ttlMs / RENEWALS / 5;
       }
+    }
+  }
+
+  /** Finds out whether a renewal that was given up has landed after all; trust does not grow by it. */
+  async #recover(): Promise<boolean> {
+    try {
+      const entry = await this.#store.get(this.memberId);
+      if (entry === undefined) return false;
+      const record = parseSession(this.memberId, entry.value);
+      if (record.expired || record.incarnation !== this.incarnation) return false;
+      this.#revision = entry.revision;
+      return true;
+    } catch {
+      // The next renewal meets the same conflict, or the deadline decides.
+      return true;
     }
   }
 

@@ -34,6 +34,7 @@ export class GroupView {
   readonly #stopped = new AbortController();
   readonly #leases = new Map<number, LeaseEntry>();
   #watch = new AbortController();
+  #current = false;
   #members: Members = {};
   #rosterRevision = 0;
   #revision = 0;
@@ -51,6 +52,15 @@ export class GroupView {
   /** The revision of the roster that {@link members} shows. */
   get rosterRevision(): number {
     return this.#rosterRevision;
+  }
+
+  /**
+   * Whether leases and roster fit each other. A watch that is opened anew shows the newest of each,
+   * older leases before a newer roster: until the roster has come, a lease's owner may seem to be
+   * missing from it.
+   */
+  get current(): boolean {
+    return this.#current;
   }
 
   /** Everything up to this revision has been seen. */
@@ -75,6 +85,7 @@ export class GroupView {
 
   /** Opens the watch anew, as after a reconnect, when the server may have forgotten it. */
   refresh(): void {
+    this.#current = false;
     this.#watch.abort();
   }
 
@@ -89,9 +100,12 @@ export class GroupView {
     const { store, clock, onChange, onError } = this.#options;
     while (!this.#stopped.signal.aborted) {
       this.#watch = new AbortController();
+      this.#current = false;
       try {
         for await (const entry of store.watch(LEASE_FILTER, this.#watch.signal)) {
-          if (this.#see(entry)) onChange();
+          const wasCurrent = this.#current;
+          const isNew = this.#see(entry);
+          if (this.#current && (isNew || !wasCurrent)) onChange();
         }
       } catch (error) {
         const known = toDocktorError(error);
@@ -104,6 +118,7 @@ export class GroupView {
   }
 
   #see(entry: Entry): boolean {
+    if (entry.key === ROSTER_KEY) this.#current = true;
     const isNew = entry.key === ROSTER_KEY ? this.#seeRoster(entry) : this.#seeLease(entry);
     this.#revision = Math.max(this.#revision, entry.revision);
     return isNew;

@@ -59,6 +59,7 @@ export class Member {
   readonly #known = new Map<string, string>();
   readonly #changed = new Set<() => void>();
   #settledRevision = 0;
+  #left = false;
   #watching: Promise<void> = Promise.resolve();
 
   private constructor(options: MemberOptions, session: Session) {
@@ -101,6 +102,7 @@ export class Member {
         return member;
       } catch (error) {
         await member.#stop();
+        await member.#leave().catch(() => undefined);
         await session.end();
         throw error;
       }
@@ -137,12 +139,10 @@ export class Member {
     try {
       const revision = (await this.#enter("draining")) ?? 0;
       await this.#until(() => this.#settledRevision >= revision && this.#rebalancer.idle);
-      const { leases, identity, memberId } = this.#options;
-      await changeRoster(leases, identity, (roster) =>
-        withoutMember(roster, memberId, this.incarnation),
-      );
+      await this.#leave();
       // The view may not live to show it.
-      this.#announce(withoutSelf(this.#view.members, memberId));
+      this.#announce(withoutSelf(this.#view.members, this.#options.memberId));
+      this.#left = true;
     } finally {
       await this.#stop();
       await this.#session.end();
@@ -174,10 +174,18 @@ export class Member {
     return undefined;
   }
 
+  /** Takes this life of the member off the roster. */
+  async #leave(): Promise<void> {
+    const { leases, identity, memberId } = this.#options;
+    await changeRoster(leases, identity, (roster) =>
+      withoutMember(roster, memberId, this.incarnation),
+    );
+  }
+
   async #follow(revision: number): Promise<void> {
     const { clock, identity, sessions, leases, observer } = this.#options;
     this.#view.start();
-    await this.#until(() => this.#view.revision >= revision);
+    await this.#until(() => this.#view.current && this.#view.revision >= revision);
     const session = this.#session;
     const members = (): Members => this.#view.members;
     const onError = (error: unknown): void => observer.error(toDocktorError(error));
@@ -210,6 +218,8 @@ export class Member {
   /** Tells who came and went since the last look. */
   #announce(members: Members): void {
     const { observer } = this.#options;
+    // An older roster on its way must not bring this member back.
+    if (this.#left) return;
     for (const [id, incarnation] of this.#known) {
       if (members[id]?.incarnation === incarnation) continue;
       this.#known.delete(id);
@@ -238,9 +248,9 @@ export class Member {
         settle();
       };
       const check = (): void => {
-        if (condition()) end(resolve);
-        else if (lost.aborted) end(() => reject(lost.reason));
+        if (lost.aborted) end(() => reject(lost.reason));
         else if (signal.aborted) end(() => reject(signal.reason));
+        else if (condition()) end(resolve);
       };
       this.#changed.add(check);
       lost.addEventListener("abort", check);
@@ -259,8 +269,9 @@ function withoutSelf(members: Members, memberId: string): Members {
 async function openSession(options: MemberOptions): Promise<Session> {
   const { clock, identity, sessions, leases, memberId, previous, signal } = options;
   const current = (await readRoster(leases, identity))?.roster;
-  const others = current !== undefined && hasOthers(current, memberId);
-  const ttlMs = others ? current.ttlMs : options.ttlMs;
+  // This id's own entry counts, too: its life may still be alive, on that TTL.
+  const used = current !== undefined && Object.keys(current.members).length > 0;
+  const ttlMs = used ? current.ttlMs : options.ttlMs;
   await sessions.setTtl(ttlMs);
   return await Session.open({
     store: sessions,

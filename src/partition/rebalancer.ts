@@ -107,7 +107,8 @@ export class Rebalancer {
 
   #act(): void {
     const { view, session } = this.#options;
-    if (!session.trusted() || !view.has(session.memberId, session.incarnation)) return;
+    if (!view.current || !session.trusted()) return;
+    if (!view.has(session.memberId, session.incarnation)) return;
     this.#dropFenced();
     const plan = this.#plan();
     for (const [partition, owner] of plan.entries()) {
@@ -165,13 +166,14 @@ export class Rebalancer {
     return record?.incarnation === session.incarnation && !this.#owned.has(partition);
   }
 
-  /** Lets go of leases that the view shows in other hands. */
+  /** Lets go of leases that are lost, or that the view shows in other hands. */
   #dropFenced(): void {
     for (const lease of this.#owned.values()) {
       const { partition } = lease;
       const record = this.#options.view.lease(partition)?.record;
-      if (record === undefined || record.epoch <= lease.epoch) continue;
-      const reason = fencedBy(lease, record.owner);
+      const replaced = record !== undefined && record.epoch > lease.epoch;
+      if (!replaced && !lease.lost.aborted) continue;
+      const reason = replaced ? fencedBy(lease, record.owner) : toDocktorError(lease.lost.reason);
       // A claim or release under way notices and cleans up by itself.
       if (this.#busy.has(partition)) lease.lose(reason);
       else {
@@ -190,13 +192,14 @@ export class Rebalancer {
       this.#written.set(partition, lease.revision);
       if (this.#stopped.signal.aborted) return;
       this.#owned.set(partition, lease);
+      lease.lost.addEventListener("abort", () => this.evaluate(), { once: true });
       await work.start(lease);
     } catch (error) {
       const known = toDocktorError(error);
       const owned = this.#owned.delete(partition);
       // Another member was first: its change is on its way to the view.
       if (!owned && (known.code === "CONFLICT" || known.code === "FENCED")) return;
-      if (lease !== undefined) this.#lose(lease, known);
+      if (owned && lease !== undefined) this.#lose(lease, known);
       await this.#failed(known);
     }
   }

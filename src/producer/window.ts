@@ -87,7 +87,7 @@ export class Window {
     if (reply.kind === "nobody") {
       this.#wait(pending, "no stream takes its subject: it was deleted, or it has no leader");
     } else if (isFinal(reply.error)) {
-      this.#decided();
+      this.#decided(pending);
       this.#fail(pending, refusalError(this.#stream, pending, reply.error));
     } else {
       this.#wait(pending, `${reply.error.description} (error ${reply.error.code})`);
@@ -136,13 +136,15 @@ export class Window {
   }
 
   /** The stream decided on a message, so it has a leader. */
-  #decided(): void {
+  #decided(pending: Pending): void {
+    // An earlier attempt of it was refused; this one needs no other.
+    pending.waiting = false;
     this.#deadlines.progress(performance.now());
     this.#sender.unhold();
   }
 
   #stored(pending: Pending, reply: Extract<Reply, { kind: "stored" }>): void {
-    this.#decided();
+    this.#decided(pending);
     const { stream, sequence } = reply;
     if (stream !== this.#stream) {
       this.#fail(pending, wrongStreamError(this.#stream, pending, stream));

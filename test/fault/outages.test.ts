@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { openBucket } from "../../src/lease/kv-store.ts";
 import { judge } from "../../src/record/oracle.ts";
 import {
   closeAfterTest,
@@ -115,6 +116,67 @@ describeOnEachServer("a group", ({ start }) => {
     ]);
   });
 
+  test("starts no handler of the old epoch after a handler has blocked the event loop beyond the TTL", async () => {
+    const { url } = await start();
+    const published = await publish(url, numbered(10), 1);
+    const records = new Records();
+    const consumer = member(url, { memberId: "blocked", partitions: 1 });
+    const record = records.handler("blocked");
+    await consumer.run({
+      eachMessage: (message, context) => {
+        // Not asleep: busy, so that no timer can fire.
+        const busyMs = records.all.length === 0 ? 1_500 : 0;
+        for (const until = performance.now() + busyMs; performance.now() < until; );
+        return record(message, context);
+      },
+    });
+    await eventually("all are handled", () => records.count === published.length);
+    const inFirstEpoch = records.all.filter(({ epoch }) => epoch === 1);
+    expect(inFirstEpoch).toHaveLength(1);
+    // It was handled and could not be committed: once more, in the next epoch.
+    expect(judge(published, records.all)).toMatchObject({ lost: 0, duplicated: 1, outOfOrder: 0 });
+    expect(consumer.errors).toEqual([code("SESSION_LOST")]);
+  });
+
+  test("loses a partition that another owner took, and says that it was fenced", async () => {
+    const { url } = await start();
+    const consumer = member(url, { memberId: "replaced", partitions: 1 });
+    const lost: unknown[] = [];
+    consumer.on("partition:lost", ({ partition, epoch, reason }) => {
+      lost.push({ partition, epoch, reason });
+    });
+    await consumer.run({ eachMessage: () => {} });
+    await eventually("it owns all", () => consumer.assignment.length === 1);
+    const store = await openBucket(await link(url), "docktor_EVENTS_WORKERS_leases", {
+      replicas: 1,
+    });
+    const entry = await store.get("lease.0");
+    const stranger = { epoch: 2, owner: "stranger", incarnation: "gone" };
+    await store.write("lease.0", stranger, entry?.revision ?? 0);
+    await eventually("it noticed", () => lost.length > 0);
+    expect(lost).toEqual([{ partition: 0, epoch: 1, reason: "fenced" }]);
+    // The stranger is not in the roster, so the partition is an orphan: taken under the next epoch.
+    await eventually("it owns all", () => consumer.assignment.length === 1);
+    await eventually("epoch 3 is sealed", async () => {
+      const sealed = await store.get("checkpoint.0");
+      return (sealed?.value as { epoch?: number } | undefined)?.epoch === 3;
+    });
+  });
+
+  test("begins at the first message again when its buckets were deleted, whatever durables are left", async () => {
+    const { url } = await start();
+    await publish(url, numbered(50), 1);
+    for (const memberId of ["before", "after"]) {
+      const records = new Records();
+      const consumer = member(url, { memberId, partitions: 1 });
+      await consumer.run({ eachMessage: records.handler(memberId) });
+      await eventually("all are handled", () => records.count === 50);
+      await consumer.drain();
+      const { manager } = await link(url);
+      await manager.streams.delete("KV_docktor_EVENTS_WORKERS_leases");
+    }
+  });
+
   test("ends with one clear error when its stream is deleted", async () => {
     const { url } = await start();
     const consumer = member(url);
@@ -183,6 +245,14 @@ describeOnEachServer("a group", ({ start }) => {
       rest.slice(4).map(({ sequence }) => sequence),
     );
     expect(gaps).toEqual([{ partition: 0, epoch: 2, first: 3, last: 5 }]);
+
+    // It is told once.
+    await next.drain();
+    const last = member(url, { memberId: "last", partitions: 1 });
+    last.on("partition:gap", (gap) => gaps.push(gap));
+    await last.run({ eachMessage: () => {} });
+    await eventually("it owns all", () => last.assignment.length === 1);
+    expect(gaps).toHaveLength(1);
   });
 
   test("takes a partition anew when someone deletes its durable", async () => {

@@ -188,6 +188,92 @@ describeOnEachServer("a consumer", ({ start }) => {
     expect(consumer.errors).toEqual([]);
   });
 
+  test("has at most a window of messages under way or uncommitted", async () => {
+    const { url } = await start();
+    await publish(url, numbered(60, 60), 1);
+    let open = (): void => {};
+    const gate = new Promise<void>((resolve) => (open = resolve));
+    let [started, finished] = [0, 0];
+    const consumer = member(url, {
+      partitions: 1,
+      concurrency: { perPartition: 60, by: "key" },
+      commit: { window: 16, intervalMs: 60_000 },
+    });
+    await consumer.run({
+      eachMessage: async () => {
+        started++;
+        await gate;
+        finished++;
+      },
+    });
+    await eventually("the window is full", () => started >= 16);
+    const { manager } = await link(url);
+    const name = "WORKERS-p0-e1";
+    const delivered = async (): Promise<number> =>
+      (await manager.consumers.info(STREAM, name)).num_ack_pending;
+    // More are here already, and must wait.
+    await eventually("more are delivered", async () => (await delivered()) === 32);
+    expect(started).toBe(16);
+    open();
+    await eventually("all are handled", () => finished === 60);
+  });
+
+  test("hands over several keys at a time without a repeat: what lies before a handled message is handled, too", async () => {
+    const { url } = await start();
+    const [a = "", b = ""] = Array.from({ length: 50 }, (_, i) => `key-${i}`).filter(
+      (key) => partitionOf(key, 4) === 0,
+    );
+    // The second message of `a` waits for the first, while that of `b` behind it is handled.
+    const published = await publish(
+      url,
+      [a, a, b, a, b].map((key) => ({ key, data: "" })),
+    );
+    const records = new Records();
+    let finish = (): void => {};
+    const held = new Promise<void>((resolve) => (finish = resolve));
+    const options = { concurrency: { perPartition: 2, by: "key" as const } };
+    const first = member(url, { memberId: "first", ...options });
+    const record = records.handler("first");
+    await first.run({
+      eachMessage: async (message, context) => {
+        if (message.sequence === published[0]?.sequence) await held;
+        if (message.sequence === published[4]?.sequence) await held;
+        await record(message, context);
+      },
+    });
+    await eventually("one key has gone ahead", () => records.count === 1);
+    const second = member(url, { memberId: "second", ...options });
+    await second.run({ eachMessage: records.handler("second") });
+    await eventually("they share", () => second.assignment.length === 2);
+    const releasing = new Promise<void>((resolve) => {
+      first.once("partition:released", () => resolve());
+    });
+    const drained = first.drain();
+    await releasing;
+    finish();
+    await drained;
+    await eventually("all are handled", () => records.count === 5);
+    expect(judge(published, records.all, { orderBy: "key" })).toMatchObject({
+      lost: 0,
+      duplicated: 0,
+      outOfOrder: 0,
+    });
+  });
+
+  test("takes over the TTL of the group that it joins", async () => {
+    const { url } = await start();
+    const first = member(url, { memberId: "first" });
+    await first.run({ eachMessage: () => {} });
+    const second = member(url, { memberId: "second", session: { ttlMs: 9_000 } });
+    await second.run({ eachMessage: () => {} });
+    expect(second.sessionTtlMs).toBe(1_000);
+    await first.drain();
+    await second.drain();
+    const third = member(url, { memberId: "third", session: { ttlMs: 9_000 } });
+    await third.run({ eachMessage: () => {} });
+    expect(third.sessionTtlMs).toBe(9_000);
+  });
+
   test("drains: finishes the message under way, commits it, and hands over; nothing is handled twice", async () => {
     const { url } = await start();
     const key =
