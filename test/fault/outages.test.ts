@@ -163,6 +163,27 @@ describeOnEachServer("a group", ({ start }) => {
     });
   });
 
+  test("takes a partition anew when its checkpoint was removed", async () => {
+    const { url } = await start();
+    const records = new Records();
+    const consumer = member(url, { memberId: "m", partitions: 1 });
+    const lost: string[] = [];
+    consumer.on("partition:lost", ({ reason }) => lost.push(reason));
+    await consumer.run({ eachMessage: records.handler("m") });
+    await publish(url, numbered(10), 1);
+    await eventually("all are handled", () => records.count === 10);
+    const { manager } = await link(url);
+    await manager.streams.purge("KV_docktor_EVENTS_WORKERS_leases", {
+      filter: "$KV.docktor_EVENTS_WORKERS_leases.checkpoint.0",
+    });
+    await publish(url, numbered(10), 1);
+    await eventually("all are handled in another epoch", () => {
+      const again = records.all.filter(({ epoch }) => epoch > 1);
+      return new Set(again.map(({ sequence }) => sequence)).size === 20;
+    });
+    expect(lost).toEqual(["fenced"]);
+  });
+
   test("begins at the first message again when its buckets were deleted, whatever durables are left", async () => {
     const { url } = await start();
     await publish(url, numbered(50), 1);

@@ -260,6 +260,36 @@ describeOnEachServer("a consumer", ({ start }) => {
     });
   });
 
+  test("serves a newcomer however small the window is", async () => {
+    const { url } = await start();
+    const records = new Records();
+    const options = { commit: { window: 1, intervalMs: 5 } };
+    const first = member(url, { memberId: "first", ...options });
+    await first.run({ eachMessage: records.handler("first") });
+    const publishing = publish(url, numbered(600));
+    await eventually("the first are handled", () => records.count > 20);
+    const second = member(url, { memberId: "second", ...options });
+    await second.run({ eachMessage: records.handler("second") });
+    const published = await publishing;
+    await eventually("all are handled", () => records.count === published.length);
+    expect(judge(published, records.all)).toMatchObject({ lost: 0, duplicated: 0, outOfOrder: 0 });
+  });
+
+  test("stays closed when it is closed on its way into the group", async () => {
+    const { url } = await start();
+    const connecting = member(url, { memberId: "connecting" });
+    const running = connecting.run({ eachMessage: () => {} });
+    await connecting.close();
+    await expect(running).rejects.toEqual(code("CLOSED"));
+    const joining = member(url, { memberId: "joining" });
+    joining.once("member:joined", () => void joining.close());
+    await expect(joining.run({ eachMessage: () => {} })).rejects.toEqual(code("CLOSED"));
+    expect([connecting.state, joining.state]).toEqual(["closed", "closed"]);
+    const third = member(url, { memberId: "third" });
+    await third.run({ eachMessage: () => {} });
+    await eventually("it owns all", () => third.assignment.length === 4);
+  });
+
   test("takes over the TTL of the group that it joins", async () => {
     const { url } = await start();
     const first = member(url, { memberId: "first" });
@@ -482,6 +512,17 @@ describeOnEachServer("a consumer", ({ start }) => {
       );
       expect(first.assignment).toHaveLength(4);
       expect(first.state).toBe("running");
+    });
+
+    test("the id of a live member, also with another TTL", async () => {
+      const { url } = await start();
+      const first = member(url, { memberId: "twin", session: { ttlMs: 3_000 } });
+      await run(first);
+      await eventually("it owns all", () => first.assignment.length === 4);
+      const second = member(url, { memberId: "twin", session: { ttlMs: 500 } });
+      await expect(run(second)).rejects.toEqual(code("MEMBER_ID_IN_USE"));
+      expect(first.state).toBe("running");
+      expect(first.errors).toEqual([]);
     });
 
     test("a server without JetStream", async () => {

@@ -102,6 +102,19 @@ describe("a session", () => {
     expect(clock.now() - sentAt).toBeLessThan(TTL);
   });
 
+  test("survives a renewal that landed although its answer, and every read after it, was lost", async () => {
+    const session = await join("a");
+    const write = sessions.write.bind(sessions);
+    sessions.write = async (...args) => {
+      sessions.write = write;
+      await write(...args);
+      throw new DocktorError("TIMEOUT", "no answer");
+    };
+    await clock.advance(2 * TTL);
+    expect(session.trusted()).toBe(true);
+    await session.end();
+  });
+
   test("refuses an id that a live member renews, and leaves that member alone", async () => {
     const first = await join("a");
     const second = join("a");
@@ -215,6 +228,24 @@ describe("a claim", () => {
     expect(second.checkpoint.sequence).toBe(0);
     expect(second.checkpoint.restarted).toBe(true);
     await session.end();
+  });
+});
+
+describe("a checkpoint", () => {
+  const seal = (epoch: number): Promise<Checkpoint> =>
+    Checkpoint.seal({ store: leases, partition: 0, epoch, stream: STREAM });
+
+  test("remembers since when durables may be left, through claims that came to nothing", async () => {
+    expect((await seal(1)).since).toBeUndefined();
+    expect((await seal(2)).since).toBe(1);
+    const third = await seal(3);
+    expect(third.since).toBe(1);
+    await third.commit(5);
+    const fourth = await seal(4);
+    expect(fourth.since).toBe(1);
+    fourth.tidied();
+    await fourth.commit(6);
+    expect((await seal(5)).since).toBe(4);
   });
 });
 
