@@ -11,6 +11,7 @@ import type { Lease } from "../lease/lease.ts";
 import type { Link } from "../nats/connection.ts";
 import { durableName } from "../partition/names.ts";
 import { attemptUntilHandled } from "./attempts.ts";
+import type { Breather } from "./breather.ts";
 import { Committer } from "./committer.ts";
 import { Delivery } from "./delivery.ts";
 import type { Dispatch, Intake } from "./dispatch.ts";
@@ -29,6 +30,8 @@ export interface PumpOptions {
   group: string;
   dispatch: Dispatch;
   commit: { intervalMs: number; window: number };
+  /** The member's: its handlers share one event loop. */
+  breather: Breather;
   /** The member's creations of durables, one at a time. */
   creations: PQueue;
   onCommitted: (sequence: number) => void;
@@ -88,6 +91,7 @@ export class Pump {
       durable,
       after,
       onMessage: (raw) => {
+        this.#options.breather.turned();
         this.#queue.push(raw);
         this.#wake();
       },
@@ -185,8 +189,9 @@ export class Pump {
   }
 
   async #take(max: number): Promise<readonly Message[] | undefined> {
-    const { commit } = this.#options;
+    const { commit, breather } = this.#options;
     for (;;) {
+      if (breather.due) await breather.breathe();
       if (this.#ending.signal.aborted) return undefined;
       const room = commit.window - this.#progress.uncommitted;
       if (room > 0 && this.#queue.length > 0) {

@@ -6,6 +6,7 @@ import { DocktorError } from "../errors.ts";
 import type { ConsumerEvents, LostReason } from "../events.ts";
 import type { Lease } from "../lease/lease.ts";
 import type { PartitionWork } from "../partition/rebalancer.ts";
+import { Breather } from "./breather.ts";
 import { type Dispatch, dispatchFor } from "./dispatch.ts";
 import type { Handlers } from "./handlers.ts";
 import type { ConsumerSettings } from "./options.ts";
@@ -32,6 +33,7 @@ export class Workload implements PartitionWork {
   readonly #dispatch: Dispatch;
   /** By partition; one whose lease is lost stays until its last handler has returned. */
   readonly #pumps = new Map<number, Pump>();
+  readonly #breather = new Breather();
   readonly #creations = new PQueue({ concurrency: 1 });
   #reading: Promise<StreamInfo> | undefined;
 
@@ -68,6 +70,7 @@ export class Workload implements PartitionWork {
       group: settings.group,
       dispatch: this.#dispatch,
       commit: settings.commit,
+      breather: this.#breather,
       creations: this.#creations,
       onCommitted: (sequence) => tell("commit", { partition, epoch, sequence }),
       onInterrupted: () => onInterrupted(lease),

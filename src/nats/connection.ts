@@ -80,7 +80,7 @@ async function dial(servers: string | readonly string[], name: string): Promise<
     if (known.code === "NOT_AUTHORIZED") throw known;
     throw new DocktorError(
       "CONNECTION_FAILED",
-      `no NATS server answers at ${shown} (${reasonOf(error)}): start one with "nats-server -js", or give another address as servers (NATS_URL)`,
+      `no NATS server answers at ${shown} (${reasonOf(error)}): start one with "nats-server -js", or name another with servers, --servers or NATS_URL`,
       { cause: error },
     );
   }

@@ -260,6 +260,22 @@ describeOnEachServer("a consumer", ({ start }) => {
     });
   });
 
+  test("keeps its session while handlers that wait for nothing have work without end", async () => {
+    const { url } = await start();
+    await publish(url, numbered(4_000), 1);
+    const consumer = member(url, { partitions: 1, session: { ttlMs: 500 } });
+    let handled = 0;
+    await consumer.run({
+      eachMessage: () => {
+        // All of them together take several times the TTL.
+        for (const until = performance.now() + 0.5; performance.now() < until; );
+        handled++;
+      },
+    });
+    await eventually("all are handled", () => handled === 4_000);
+    expect(consumer.errors).toEqual([]);
+  });
+
   test("serves a newcomer however small the window is", async () => {
     const { url } = await start();
     const records = new Records();
