@@ -27,6 +27,9 @@ const config: ViteUserConfig = defineConfig({
         test: {
           ...withServers,
           testTimeout: 60_000,
+          // Faults are about time: nothing else may want the cores meanwhile.
+          sequence: { groupOrder: 1 },
+          fileParallelism: false,
           name: "fault",
           include: ["test/fault/**/*.test.ts"],
         },

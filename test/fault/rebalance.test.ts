@@ -11,7 +11,7 @@ const TTL_MS = 2_000;
 const WINDOW = 512;
 
 /** A partition that does not move may not pause; this allows for two busy cores. */
-const LARGEST_GAP_MS = 1_000;
+const LONGEST_PAUSE_MS = 1_000;
 
 const clean = { lost: 0, outOfOrder: 0, sharedEpochs: 0, staleEpochs: 0 };
 
@@ -37,14 +37,14 @@ describeOnEachServer("a group of processes", ({ name, start }) => {
 
     const records = group.records();
     const verdict = judge(load.published, records);
-    const gap = largestGapMs(records);
+    const pause = longestPauseMs(load.published, records);
     console.info(
-      `${name}: ${JSON.stringify(verdict)}, largest gap of an unmoved partition ${gap} ms`,
+      `${name}: ${JSON.stringify(verdict)}, longest pause of an unmoved partition ${pause} ms`,
     );
     expect(codes).toEqual([0, 0, 0, 0, 0]);
     expect(verdict.published).toBeGreaterThanOrEqual(100_000);
     expect(verdict).toMatchObject({ ...clean, duplicated: 0 });
-    expect(gap).toBeLessThan(LARGEST_GAP_MS);
+    expect(pause).toBeLessThan(LONGEST_PAUSE_MS);
   }, 120_000);
 
   test("takes over from a killed member of five under load: 0 lost, few twice, flowing again within TTL + 1 s", async () => {
@@ -75,16 +75,23 @@ describeOnEachServer("a group of processes", ({ name, start }) => {
   }, 60_000);
 });
 
-/** The longest time between two messages of one partition in one epoch. */
-function largestGapMs(records: readonly ProcessedRecord[]): number {
+/**
+ * The longest time for which a partition did nothing in the midst of an epoch, although a message
+ * was stored and the one before it was processed.
+ */
+function longestPauseMs(published: Load["published"], records: readonly ProcessedRecord[]): number {
+  const storedAt = new Map(published.map((message) => [message.sequence, message.storedAt]));
   const last = new Map<string, number>();
-  let largest = 0;
-  for (const { partition, epoch, ts } of records) {
+  let longest = 0;
+  for (const { partition, epoch, sequence, ts } of records) {
     const key = `${partition}/${epoch}`;
-    largest = Math.max(largest, ts - (last.get(key) ?? ts));
+    const before = last.get(key);
+    if (before !== undefined) {
+      longest = Math.max(longest, ts - Math.max(before, storedAt.get(sequence) ?? ts));
+    }
     last.set(key, ts);
   }
-  return largest;
+  return longest;
 }
 
 /** When the last of the partitions was handled by a new owner, in milliseconds since the kill. */

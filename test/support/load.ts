@@ -15,8 +15,8 @@ export interface LoadOptions {
 
 /** A producer that publishes until it is told to stop. */
 export class Load {
-  /** Where each message was stored. */
-  readonly published: PublishedMessage[] = [];
+  /** Where each message was stored, and when its ack was here; Unix milliseconds. */
+  readonly published: (PublishedMessage & { readonly storedAt: number })[] = [];
   readonly #producer: Producer;
   readonly #options: LoadOptions;
   readonly #stop = new AbortController();
@@ -73,6 +73,8 @@ export class Load {
     await this.#producer.ready();
     void this.#producer
       .publish(`key-${index % this.#options.keys}`, "x".repeat(128))
-      .then(({ partition, sequence }) => this.published.push({ partition, sequence }));
+      .then(({ partition, sequence }) => {
+        this.published.push({ partition, sequence, storedAt: Date.now() });
+      });
   }
 }
