@@ -6,6 +6,7 @@ import {
   DeliverPolicy,
 } from "@nats-io/jetstream";
 import type PQueue from "p-queue";
+import { setTimeout } from "node:timers/promises";
 import { nanos } from "@nats-io/transport-node";
 import type { Link } from "../nats/connection.ts";
 import { fromNats, isConsumerNotFound, isStreamNotFound } from "../nats/errors.ts";
@@ -32,8 +33,8 @@ export interface DurableOptions {
   /** How many messages may be delivered and not committed. */
   maxUncommitted: number;
   /**
-   * This member's creations, one at a time: the server holds the stream for each, and between
-   * two of them the partitions that do not move get their messages.
+   * This member's creations, one at a time and with rests: the server holds the stream for each,
+   * and between two of them the partitions that do not move get their messages.
    */
   creations: PQueue;
 }
@@ -68,7 +69,14 @@ export async function createDurable(options: DurableOptions): Promise<ConsumerIn
     ...flowOf(options),
   };
   try {
-    return await creations.add(() => link.manager.consumers.add(stream, config));
+    return await creations.add(async () => {
+      const begunAt = performance.now();
+      const info = await link.manager.consumers.add(stream, config);
+      const tookMs = performance.now() - begunAt;
+      // Half of the time is the others': before the next creation, rest for as long.
+      void creations.add(() => setTimeout(tookMs), { priority: 1 });
+      return info;
+    });
   } catch (error) {
     throw fromNats(error, `create durable ${name} on stream ${stream}`);
   }

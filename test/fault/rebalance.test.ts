@@ -11,7 +11,7 @@ const TTL_MS = 2_000;
 const WINDOW = 512;
 
 /** A partition that does not move may not pause; this allows for two busy cores. */
-const LONGEST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 2_000;
 
 const clean = { lost: 0, outOfOrder: 0, sharedEpochs: 0, staleEpochs: 0 };
 
