@@ -13,7 +13,7 @@ import type { Command, Report } from "./member.ts";
 const PARTITIONS = 32;
 const MEMBERS = 4;
 const RATE = Number(process.env["RATE"] ?? 10_000);
-const HANDOVERS = Number(process.env["HANDOVERS"] ?? 128);
+const HANDOVERS = Number(process.env["HANDOVERS"] ?? 256);
 
 const MEMBER = fileURLToPath(new URL("./member.js", import.meta.url));
 

@@ -21,7 +21,8 @@ function now(): number {
 }
 
 function report(message: Report): void {
-  process.send?.(message);
+  // The parent may have gone by now: then nobody wants to know.
+  process.send?.(message, () => undefined);
 }
 
 async function join(): Promise<void> {

@@ -179,7 +179,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
       partitions: resources.partitions,
       ttlMs,
       ...(previous === undefined ? {} : { previous }),
-      streamCreated: () => workload.streamCreated(),
+      lookAtStream: () => workload.lookAtStream(),
       work: workload,
       observer: {
         joined: (id) => this.#tell("member:joined", { memberId: id, self: id === memberId }),

@@ -5,6 +5,14 @@ import type { Link } from "../nats/connection.ts";
 /** How many messages are asked for at a time. */
 const BATCH = 500;
 
+/** What the client tells when the durable is not there, or nobody answers for it. */
+const GONE = new Set([
+  "consumer_deleted",
+  "consumer_not_found",
+  "no_responders",
+  "stream_not_found",
+]);
+
 /** What a delivery needs. */
 export interface DeliveryOptions {
   link: Link;
@@ -22,6 +30,7 @@ export class Delivery {
   #messages: ConsumerMessages | undefined;
   #sequence: number;
   #deliveries = 0;
+  #behind = true;
   #closed = false;
 
   private constructor(options: DeliveryOptions) {
@@ -42,6 +51,33 @@ export class Delivery {
     return delivery;
   }
 
+  /** Everything up to this sequence was received, or lay before the start, or is gone. */
+  get position(): number {
+    return this.#sequence;
+  }
+
+  /** Whether anything was received. */
+  get begun(): boolean {
+    return this.#deliveries > 0;
+  }
+
+  /** Whether there was more to come when the last message was sent; true before the first one. */
+  get behind(): boolean {
+    return this.#behind;
+  }
+
+  /** Expects nothing up to this sequence any more. */
+  skip(last: number): void {
+    this.#sequence = Math.max(this.#sequence, last);
+  }
+
+  /** Nothing more will come in order: ends the flow and says so. */
+  interrupt(): void {
+    if (this.#closed) return;
+    this.close();
+    this.#options.onInterrupted();
+  }
+
   /** Ends the flow; nothing is handed over any more. */
   close(): void {
     this.#closed = true;
@@ -51,7 +87,9 @@ export class Delivery {
   #receive(raw: JsMsg): void {
     if (this.#closed) return;
     // The server numbers its deliveries: a missing number is a lost message.
-    if (raw.info.deliverySequence !== ++this.#deliveries) return this.#interrupted();
+    const { deliverySequence, pending } = raw.info;
+    if (deliverySequence !== ++this.#deliveries) return this.interrupt();
+    this.#behind = pending > 0;
     if (raw.seq <= this.#sequence) return this.#repeated(raw);
     this.#sequence = raw.seq;
     this.#options.onMessage(raw);
@@ -66,16 +104,6 @@ export class Delivery {
   }
 
   async #watch(messages: ConsumerMessages): Promise<void> {
-    for await (const { type } of messages.status()) {
-      const gone =
-        type === "consumer_deleted" || type === "consumer_not_found" || type === "stream_not_found";
-      if (gone) this.#interrupted();
-    }
-  }
-
-  #interrupted(): void {
-    if (this.#closed) return;
-    this.close();
-    this.#options.onInterrupted();
+    for await (const { type } of messages.status()) if (GONE.has(type)) this.interrupt();
   }
 }

@@ -40,7 +40,7 @@ export interface DurableOptions {
 }
 
 /**
- * The durable of the epoch: the one that the owner before has prepared, or a new one.
+ * The durable of the epoch: one that is there already, if it will do, or a new one.
  *
  * Creating one takes the server up to tens of milliseconds, as it counts what is pending;
  * so the owner before does it while it still works, and a hand-over does not wait for it.
@@ -55,6 +55,16 @@ export async function openDurable(options: DurableOptions): Promise<ConsumerInfo
   // Left over from a group of the same name whose buckets were deleted.
   await removeDurable(link, stream, name);
   return await createDurable(options);
+}
+
+/** The durable of the epoch, which the owner before has made: no look at it is needed. */
+export function preparedDurable({ stream, group, partition, epoch }: DurableOptions): ConsumerInfo {
+  // Of all that the server could tell, a delivery needs no more than where to ask.
+  return {
+    stream_name: stream,
+    name: durableName(group, partition, epoch),
+    config: { ack_policy: AckPolicy.All },
+  } as ConsumerInfo;
 }
 
 /** Creates the durable. */

@@ -15,7 +15,14 @@ import type { Breather } from "./breather.ts";
 import { Committer } from "./committer.ts";
 import { Delivery } from "./delivery.ts";
 import type { Dispatch, Intake } from "./dispatch.ts";
-import { createDurable, type DurableOptions, openDurable, removeDurable } from "./durable.ts";
+import {
+  createDurable,
+  type DurableOptions,
+  openDurable,
+  preparedDurable,
+  removeDurable,
+} from "./durable.ts";
+import type { Watched } from "./gap-watch.ts";
 import { Message } from "./message.ts";
 import { Progress, type Tracked } from "./progress.ts";
 
@@ -41,7 +48,7 @@ export interface PumpOptions {
 }
 
 /** The flow of one partition. */
-export class Pump {
+export class Pump implements Watched {
   readonly lease: Lease;
   readonly #options: PumpOptions;
   readonly #queue: JsMsg[] = [];
@@ -77,13 +84,30 @@ export class Pump {
     options.lease.lost.addEventListener("abort", () => void this.abort(), { once: true });
   }
 
+  get position(): number {
+    return this.#delivery?.position ?? this.lease.checkpoint.sequence;
+  }
+
+  get behind(): boolean {
+    return this.#delivery?.behind ?? false;
+  }
+
+  skip(last: number): void {
+    this.#delivery?.skip(last);
+  }
+
+  interrupt(): void {
+    this.#delivery?.interrupt();
+  }
+
   /** Starts the flow from the checkpoint. Returns once messages may come. */
   async start(): Promise<void> {
     const { link, lease, workQueue } = this.#options;
     const after = lease.checkpoint.sequence;
     // A work queue permits one consumer a subject; elsewhere a hand-over need not wait.
     if (workQueue) await this.#removeEarlier();
-    const durable = await openDurable(this.#durable(lease.epoch));
+    const options = this.#durable(lease.epoch);
+    const durable = lease.prepared ? preparedDurable(options) : await openDurable(options);
     // Held up for so long that the lease may be gone: leave nothing behind.
     if (!lease.trusted()) return this.#removeDurable(lease.epoch);
     this.#delivery = await Delivery.open({
@@ -106,11 +130,13 @@ export class Pump {
     }
   }
 
-  /** Creates the next epoch's durable, so that the next owner need not wait for it. */
-  async prepareNext(): Promise<void> {
-    if (this.#options.workQueue) return;
-    // The next owner does it itself if this fails.
-    await createDurable(this.#durable(this.lease.epoch + 1)).catch(() => undefined);
+  /**
+   * Creates the next epoch's durable, so that the next owner need not wait for it; returns
+   * whether it is as good as new.
+   */
+  async prepareNext(): Promise<boolean> {
+    const { delivered } = await createDurable(this.#durable(this.lease.epoch + 1));
+    return delivered.consumer_seq === 0;
   }
 
   /**
@@ -127,7 +153,7 @@ export class Pump {
       // Else a partition without messages would carry its past durables along for ever.
       const { checkpoint } = this.lease;
       if (checkpoint.previous !== undefined && !this.#committed) {
-        await this.lease.commit(checkpoint.sequence);
+        await this.lease.commit(this.#delivery?.begun ? checkpoint.sequence : this.position);
       }
     } finally {
       this.#committer.stop();

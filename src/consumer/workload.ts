@@ -4,10 +4,13 @@ import PQueue from "p-queue";
 import { systemClock } from "../clock.ts";
 import { DocktorError } from "../errors.ts";
 import type { ConsumerEvents, LostReason } from "../events.ts";
+import type { StreamPosition } from "../lease/checkpoint.ts";
 import type { Lease } from "../lease/lease.ts";
 import type { PartitionWork } from "../partition/rebalancer.ts";
 import { Breather } from "./breather.ts";
 import { type Dispatch, dispatchFor } from "./dispatch.ts";
+import { freshly } from "./freshly.ts";
+import { GapWatch } from "./gap-watch.ts";
 import type { Handlers } from "./handlers.ts";
 import type { ConsumerSettings } from "./options.ts";
 import { Pump } from "./pump.ts";
@@ -35,11 +38,20 @@ export class Workload implements PartitionWork {
   readonly #pumps = new Map<number, Pump>();
   readonly #breather = new Breather();
   readonly #creations = new PQueue({ concurrency: 1 });
-  #reading: Promise<StreamInfo> | undefined;
+  readonly #gaps: GapWatch<Pump>;
+  readonly #look: () => Promise<StreamInfo>;
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
     this.#dispatch = dispatchFor(options.handlers, options.settings.concurrency);
+    const { link } = options.resources;
+    this.#look = freshly(() => readStream(link, options.settings.stream));
+    this.#gaps = new GapWatch({
+      look: this.#look,
+      pumps: () => [...this.#pumps.values()],
+      onGap: ({ lease }, first, last) => this.#tellGap(lease, first, last),
+      onError: options.onError,
+    });
   }
 
   /** The leases being worked on. */
@@ -47,9 +59,10 @@ export class Workload implements PartitionWork {
     return [...this.#pumps.values()].map((pump) => pump.lease);
   }
 
-  /** When the stream was created; claims at the same time share one look. */
-  async streamCreated(): Promise<string> {
-    return (await this.#stream()).created;
+  /** The stream as it is after the call. */
+  async lookAtStream(): Promise<StreamPosition> {
+    const { created, state } = await this.#look();
+    return { created, lastSequence: state.last_seq };
   }
 
   async start(lease: Lease): Promise<void> {
@@ -57,7 +70,7 @@ export class Workload implements PartitionWork {
     const { partition, epoch } = lease;
     // A handler that outlived an earlier lease must end first: one at a time, in order.
     await this.#pumps.get(partition)?.abort();
-    await this.#skipGap(lease);
+    this.#tellRestart(lease);
     if (lease.lost.aborted) throw lease.lost.reason;
     tell("partition:claimed", { partition, epoch, sequence: lease.checkpoint.sequence });
     const pump = new Pump({
@@ -78,10 +91,24 @@ export class Workload implements PartitionWork {
     });
     this.#pumps.set(partition, pump);
     await pump.start();
+    // A work queue removes what is handled: nothing is missing there.
+    if (!resources.workQueue) void this.#gaps.check();
   }
 
-  async prepare(lease: Lease): Promise<void> {
-    await this.#pumpOf(lease)?.prepareNext();
+  async prepare(lease: Lease): Promise<boolean> {
+    const pump = this.#pumpOf(lease);
+    const { resources } = this.#options;
+    // A work queue permits one consumer a subject.
+    if (pump === undefined || resources.workQueue) return false;
+    try {
+      const unused = await pump.prepareNext();
+      const { created, lastSequence } = await this.lookAtStream();
+      const { stream, sequence } = lease.checkpoint;
+      return unused && created === stream && lastSequence >= sequence;
+    } catch {
+      // The next owner does it itself.
+      return false;
+    }
   }
 
   async finish(lease: Lease): Promise<void> {
@@ -110,36 +137,25 @@ export class Workload implements PartitionWork {
     return pump?.lease === lease ? pump : undefined;
   }
 
-  #stream(): Promise<StreamInfo> {
-    const { resources, settings } = this.#options;
-    this.#reading ??= readStream(resources.link, settings.stream).finally(() => {
-      this.#reading = undefined;
-    });
-    return this.#reading;
-  }
-
-  /** Says so when messages were removed before anyone had handled them, and goes on behind them. */
-  async #skipGap(lease: Lease): Promise<void> {
-    const { resources, tell } = this.#options;
-    const { partition, epoch, checkpoint } = lease;
-    if (checkpoint.restarted) return this.#reportRestart(lease);
-    // A work queue removes what is handled: nothing is missing there.
-    if (resources.workQueue) return;
-    const first = checkpoint.sequence + 1;
-    const last = (await this.#stream()).state.first_seq - 1;
-    if (last < first) return;
-    await lease.commit(last);
+  #tellGap({ partition, epoch, checkpoint }: Lease, first: number, last: number): void {
     // What was gone before the group began was never for it to handle.
-    if (checkpoint.previous !== undefined) tell("partition:gap", { partition, epoch, first, last });
+    if (checkpoint.previous === undefined && first === 1) return;
+    this.#options.tell("partition:gap", { partition, epoch, first, last });
   }
 
-  #reportRestart(lease: Lease): void {
+  /** Says so when the stream is not the one, or not in the state, that the checkpoint was about. */
+  #tellRestart({ partition, checkpoint }: Lease): void {
     const { settings, onError } = this.#options;
-    const { sequence, stream } = lease.checkpoint.previous ?? { sequence: 0, stream: "" };
+    const { previous, sequence } = checkpoint;
+    if (previous === undefined || previous.sequence === sequence) return;
+    const what =
+      previous.stream === checkpoint.stream
+        ? `stream ${settings.stream} was set back to sequence ${sequence}, although partition ${partition} was handled up to ${previous.sequence}`
+        : `stream ${settings.stream} is not the one created at ${previous.stream}, of which partition ${partition} was handled up to sequence ${previous.sequence}`;
     onError(
       new DocktorError(
         "MESSAGES_MISSING",
-        `stream ${settings.stream} is not the one created at ${stream}, of which partition ${lease.partition} was handled up to sequence ${sequence}: what came after is gone; starting at the new stream's first message`,
+        `${what}: what came after is gone; going on with the stream's messages after ${sequence}`,
       ),
     );
   }

@@ -7,14 +7,21 @@ import { DocktorError, isDocktorError } from "../errors.ts";
 import { type CheckpointRecord, checkpointKey, parseCheckpoint } from "./records.ts";
 import { ABSENT, type Entry, type Store } from "./store.ts";
 
+/** Which stream of its name it is, and how far it reaches. */
+export interface StreamPosition {
+  /** When the stream was created: one of the same name made later has other messages. */
+  readonly created: string;
+  readonly lastSequence: number;
+}
+
 /** What a claimer needs to seal a checkpoint. */
 export interface SealOptions {
   store: Store;
   partition: number;
   /** The claimer's epoch. */
   epoch: number;
-  /** When the stream was created. */
-  stream: string;
+  /** Looks at the stream; absent when the owner before vouches for it. */
+  lookAtStream?: () => Promise<StreamPosition>;
   /** A read of the record that is under way already; if it turns out stale, it is read again. */
   read?: Promise<Entry | undefined>;
 }
@@ -34,16 +41,17 @@ export class Checkpoint {
   private constructor(
     options: SealOptions,
     before: CheckpointRecord | undefined,
+    sealed: CheckpointRecord,
     revision: number,
   ) {
     this.partition = options.partition;
     this.epoch = options.epoch;
     this.previous = before;
-    this.#since = before?.since ?? before?.epoch;
+    this.#since = sealed.since;
     this.#store = options.store;
-    this.#stream = options.stream;
+    this.#stream = sealed.stream;
     this.#revision = revision;
-    this.#sequence = sequenceIn(before, options.stream);
+    this.#sequence = sealed.sequence;
   }
 
   /**
@@ -52,27 +60,24 @@ export class Checkpoint {
    * @throws DocktorError FENCED when a later owner was first
    */
   static async seal(options: SealOptions): Promise<Checkpoint> {
-    const { store, partition, epoch, stream } = options;
+    const { store, partition, epoch, lookAtStream } = options;
     const key = checkpointKey(partition);
     for (let read = options.read; ; read = undefined) {
       const entry = await (read ?? store.get(key));
       const before = entry && parseCheckpoint(key, entry.value);
       if (before !== undefined && before.epoch >= epoch) throw fenced(partition, epoch, before);
+      // The look comes after the read: what the record speaks of was in the stream by then.
+      const start = lookAtStream ? startIn(await lookAtStream(), before) : vouchedFor(key, before);
       const since = before === undefined ? {} : { since: before.since ?? before.epoch };
-      const record = { epoch, sequence: sequenceIn(before, stream), stream, ...since };
+      const record = { epoch, ...start, ...since };
       try {
         const revision = await store.write(key, record, entry?.revision ?? ABSENT);
-        return new Checkpoint(options, before, revision);
+        return new Checkpoint(options, before, record, revision);
       } catch (error) {
         // The owner before may still commit: its last word must be read.
         if (!isDocktorError(error, "CONFLICT")) throw error;
       }
     }
-  }
-
-  /** Whether the record was of another stream of the same name, so that it starts anew. */
-  get restarted(): boolean {
-    return this.previous !== undefined && this.previous.stream !== this.#stream;
   }
 
   /** The earliest epoch whose durable may still exist; undefined when there is none before this. */
@@ -83,6 +88,11 @@ export class Checkpoint {
   /** The durables of all earlier epochs are gone; the next commit says so. */
   tidied(): void {
     this.#since = undefined;
+  }
+
+  /** When the stream was created. */
+  get stream(): string {
+    return this.#stream;
   }
 
   /** The stream sequence up to which every message is handled. */
@@ -124,8 +134,19 @@ export class Checkpoint {
   }
 }
 
-function sequenceIn(record: CheckpointRecord | undefined, stream: string): number {
-  return record?.stream === stream ? record.sequence : 0;
+type Start = Pick<CheckpointRecord, "sequence" | "stream">;
+
+/** Where to go on in the stream: at its first message if the record is of another one. */
+function startIn(stream: StreamPosition, before: CheckpointRecord | undefined): Start {
+  const { created, lastSequence } = stream;
+  const same = before?.stream === created;
+  // A stream that was set back, as from a backup, uses its sequences again.
+  return { sequence: same ? Math.min(before.sequence, lastSequence) : 0, stream: created };
+}
+
+function vouchedFor(key: string, before: CheckpointRecord | undefined): Start {
+  const { sequence, stream } = before ?? parseCheckpoint(key, undefined);
+  return { sequence, stream };
 }
 
 function fenced(partition: number, epoch: number, now: CheckpointRecord | undefined): DocktorError {

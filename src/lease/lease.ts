@@ -3,7 +3,7 @@
  * member's session may be trusted, released by compare-and-set.
  */
 import { DocktorError, isDocktorError } from "../errors.ts";
-import { Checkpoint } from "./checkpoint.ts";
+import { Checkpoint, type StreamPosition } from "./checkpoint.ts";
 import { checkpointKey, type LeaseRecord, leaseKey } from "./records.ts";
 import type { Session } from "./session.ts";
 import { ABSENT, type Store } from "./store.ts";
@@ -21,8 +21,7 @@ export interface ClaimOptions {
   partition: number;
   /** The record the claim is based on; undefined if the partition never had an owner. */
   seen: LeaseEntry | undefined;
-  /** Tells when the stream was created. */
-  streamCreated: () => Promise<string>;
+  lookAtStream: () => Promise<StreamPosition>;
 }
 
 /** A partition owned by this member. */
@@ -31,6 +30,8 @@ export class Lease {
   /** The fencing token: a later owner has a greater one. */
   readonly epoch: number;
   readonly checkpoint: Checkpoint;
+  /** Whether the owner before has made this epoch's durable. */
+  readonly prepared: boolean;
   /** Aborts when the lease is lost; the reason is a DocktorError SESSION_LOST or FENCED. */
   readonly lost: AbortSignal;
   readonly #lost = new AbortController();
@@ -48,6 +49,7 @@ export class Lease {
     this.partition = options.partition;
     this.epoch = epoch;
     this.checkpoint = checkpoint;
+    this.prepared = options.seen?.record.prepared === true;
     this.lost = this.#lost.signal;
     this.#store = options.store;
     this.#session = options.session;
@@ -61,7 +63,7 @@ export class Lease {
    *   FENCED when one did before the seal, SESSION_LOST when the session ended meanwhile
    */
   static async claim(options: ClaimOptions): Promise<Lease> {
-    const { store, session, partition, seen, streamCreated } = options;
+    const { store, session, partition, seen, lookAtStream } = options;
     const epoch = (seen?.record.epoch ?? 0) + 1;
     const record: LeaseRecord = {
       epoch,
@@ -71,12 +73,17 @@ export class Lease {
     // Side by side, as a hand-over is as long as its round trips: the seal is a compare-and-set
     // and so does not mind that its record was read before the claim.
     const read = store.get(checkpointKey(partition));
-    const [revision, stream] = await Promise.all([
+    const [revision] = await Promise.all([
       store.write(leaseKey(partition), record, seen?.revision ?? ABSENT),
-      streamCreated(),
       read,
     ]);
-    const checkpoint = await Checkpoint.seal({ store, partition, epoch, stream, read });
+    const checkpoint = await Checkpoint.seal({
+      store,
+      partition,
+      epoch,
+      read,
+      ...(seen?.record.prepared === true ? {} : { lookAtStream }),
+    });
     const lease = new Lease(options, epoch, revision, checkpoint);
     // A claimer that was held up since it looked at its session owns nothing any more.
     if (!session.trusted()) throw untrusted(partition, session);
@@ -110,13 +117,15 @@ export class Lease {
 
   /**
    * Gives the partition up in good order, for `next` if that is known, and returns the
-   * record's new revision.
+   * record's new revision. `prepared`: the next epoch's durable is made.
    *
    * @throws DocktorError FENCED when another member claimed it before, TIMEOUT
    */
-  async release(next: string | undefined): Promise<number> {
+  async release(next: string | undefined, prepared = false): Promise<number> {
+    const { partition, epoch } = this;
+    const record = { ...freed(epoch, next), ...(prepared ? { prepared } : {}) };
     try {
-      return await releaseRecord(this.#store, this.partition, this.epoch, next, this.revision);
+      return await this.#store.write(leaseKey(partition), record, this.revision);
     } catch (error) {
       if (!isDocktorError(error, "CONFLICT")) throw error;
       throw new DocktorError(
@@ -150,6 +159,9 @@ export async function releaseRecord(
   next: string | undefined,
   expected: number,
 ): Promise<number> {
-  const record: LeaseRecord = { epoch, ...(next === undefined ? {} : { next }) };
-  return await store.write(leaseKey(partition), record, expected);
+  return await store.write(leaseKey(partition), freed(epoch, next), expected);
+}
+
+function freed(epoch: number, next: string | undefined): LeaseRecord {
+  return { epoch, ...(next === undefined ? {} : { next }) };
 }

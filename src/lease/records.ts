@@ -43,6 +43,11 @@ export interface LeaseRecord {
   readonly incarnation?: string;
   /** For whom it was released: a hint, so that only that one claims. */
   readonly next?: string;
+  /**
+   * The owner before has made the next epoch's durable, on the stream that the checkpoint names and
+   * from no later than that checkpoint: the next owner need look at neither.
+   */
+  readonly prepared?: true;
 }
 
 /** How far a partition is handled. Written by the owner of `epoch`, and by nobody else. */
@@ -139,7 +144,8 @@ export function parseLease(key: string, value: unknown): LeaseRecord {
     isCount(value["epoch"]) &&
     isOptionalString(value["owner"]) &&
     isOptionalString(value["incarnation"]) &&
-    isOptionalString(value["next"])
+    isOptionalString(value["next"]) &&
+    (value["prepared"] === undefined || value["prepared"] === true)
   ) {
     return value as unknown as LeaseRecord;
   }

@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../clock.ts";
 import { DocktorError, toDocktorError } from "../errors.ts";
+import type { StreamPosition } from "../lease/checkpoint.ts";
 import type { Lease } from "../lease/lease.ts";
 import { watchLiveness } from "../lease/liveness.ts";
 import type { MemberState, Roster } from "../lease/records.ts";
@@ -41,7 +42,7 @@ export interface MemberOptions {
   ttlMs: number;
   /** The incarnation of this process's life before, if any. */
   previous?: string;
-  streamCreated: () => Promise<string>;
+  lookAtStream: () => Promise<StreamPosition>;
   work: PartitionWork;
   observer: MemberObserver;
   signal: AbortSignal;
@@ -63,7 +64,7 @@ export class Member {
   #watching: Promise<void> = Promise.resolve();
 
   private constructor(options: MemberOptions, session: Session) {
-    const { clock, leases, partitions, streamCreated, work, observer } = options;
+    const { clock, leases, partitions, lookAtStream, work, observer } = options;
     this.#options = options;
     this.#session = session;
     this.lost = session.lost;
@@ -79,7 +80,7 @@ export class Member {
       session,
       view: this.#view,
       partitions,
-      streamCreated,
+      lookAtStream,
       work,
       onSettled: (revision) => this.#onSettled(revision),
       onError: (error) => observer.error(error),

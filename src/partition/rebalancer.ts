@@ -6,6 +6,7 @@
 import { type Clock, slept } from "../clock.ts";
 import { DocktorError, isDocktorError, toDocktorError } from "../errors.ts";
 import { Lease, releaseRecord } from "../lease/lease.ts";
+import type { StreamPosition } from "../lease/checkpoint.ts";
 import type { Session } from "../lease/session.ts";
 import type { Store } from "../lease/store.ts";
 import type { GroupView } from "../lease/view.ts";
@@ -18,8 +19,8 @@ const RETRY_MS = 250;
 export interface PartitionWork {
   /** Starts work on a partition just claimed. When it throws, the lease is lost and tried again. */
   start(lease: Lease): Promise<void>;
-  /** Makes ready what the next owner will need; work goes on meanwhile. */
-  prepare(lease: Lease): Promise<void>;
+  /** Makes the next epoch's durable, while work goes on; returns whether it could. Never rejects. */
+  prepare(lease: Lease): Promise<boolean>;
   /** Ends work in good order: finishes what is under way and commits it. */
   finish(lease: Lease): Promise<void>;
   /**
@@ -38,8 +39,7 @@ export interface RebalancerOptions {
   session: Session;
   view: GroupView;
   partitions: number;
-  /** When the stream was created. */
-  streamCreated: () => Promise<string>;
+  lookAtStream: () => Promise<StreamPosition>;
   work: PartitionWork;
   /** Called when this member has nothing left to claim or release under the roster of that revision. */
   onSettled: (rosterRevision: number) => void;
@@ -184,11 +184,11 @@ export class Rebalancer {
   }
 
   async #claim(partition: number): Promise<void> {
-    const { store, session, view, work, streamCreated } = this.#options;
+    const { store, session, view, work, lookAtStream } = this.#options;
     let lease: Lease | undefined;
     try {
       const seen = view.lease(partition);
-      lease = await Lease.claim({ store, session, partition, seen, streamCreated });
+      lease = await Lease.claim({ store, session, partition, seen, lookAtStream });
       this.#written.set(partition, lease.revision);
       if (this.#stopped.signal.aborted) return;
       this.#owned.set(partition, lease);
@@ -208,11 +208,12 @@ export class Rebalancer {
     const { clock, session, work } = this.#options;
     const { partition } = lease;
     try {
-      if (next !== undefined && next !== session.memberId) await work.prepare(lease);
+      const moves = next !== undefined && next !== session.memberId;
+      const prepared = moves && (await work.prepare(lease));
       const begunAt = clock.now();
       await work.finish(lease);
       if (this.#owned.get(partition) !== lease) return;
-      this.#written.set(partition, await lease.release(next));
+      this.#written.set(partition, await lease.release(next, prepared));
       if (this.#owned.delete(partition)) work.released(lease, next, clock.now() - begunAt);
     } catch (error) {
       if (!this.#owned.delete(partition)) return;

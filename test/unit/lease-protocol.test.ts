@@ -1,7 +1,7 @@
 /** The protocol's steps over the store in memory, with time and faults in the test's hands. */
 import { beforeEach, describe, expect, test } from "vitest";
 import { DocktorError } from "../../src/errors.ts";
-import { Checkpoint } from "../../src/lease/checkpoint.ts";
+import { Checkpoint, type StreamPosition } from "../../src/lease/checkpoint.ts";
 import { Lease, type LeaseEntry } from "../../src/lease/lease.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 import { checkpointKey, leaseKey, parseLease } from "../../src/lease/records.ts";
@@ -12,7 +12,11 @@ import { ManualClock } from "../support/clock.ts";
 
 const TTL = 3_000;
 const STREAM = "2026-01-01T00:00:00Z";
-const streamCreated = (): Promise<string> => Promise.resolve(STREAM);
+const streamAt =
+  (created: string, lastSequence = 1_000_000) =>
+  (): Promise<StreamPosition> =>
+    Promise.resolve({ created, lastSequence });
+const lookAtStream = streamAt(STREAM);
 const code = (value: string): unknown => expect.objectContaining({ code: value });
 
 let clock: ManualClock;
@@ -46,7 +50,7 @@ async function claim(session: Session, partition = 0, stream = STREAM): Promise<
     session,
     partition,
     seen: await seen(partition),
-    streamCreated: () => Promise.resolve(stream),
+    lookAtStream: streamAt(stream),
   });
 }
 
@@ -175,7 +179,7 @@ describe("a claim", () => {
     const free = await seen(0);
     const outcomes = await Promise.allSettled(
       members.map((session) =>
-        Lease.claim({ store: leases, session, partition: 0, seen: free, streamCreated }),
+        Lease.claim({ store: leases, session, partition: 0, seen: free, lookAtStream }),
       ),
     );
     expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
@@ -226,14 +230,76 @@ describe("a claim", () => {
     await first.release("a");
     const second = await claim(session, 0, "2026-02-02T00:00:00Z");
     expect(second.checkpoint.sequence).toBe(0);
-    expect(second.checkpoint.restarted).toBe(true);
+    expect(second.checkpoint.previous?.sequence).toBe(41);
     await session.end();
+  });
+
+  test("goes back with a stream that was set back", async () => {
+    const session = await join("a");
+    const first = await claim(session);
+    await first.commit(41);
+    await first.release("a");
+    const second = await Lease.claim({
+      store: leases,
+      session,
+      partition: 0,
+      seen: await seen(0),
+      lookAtStream: streamAt(STREAM, 17),
+    });
+    expect(second.checkpoint.sequence).toBe(17);
+    expect(second.checkpoint.previous?.sequence).toBe(41);
+    await session.end();
+  });
+
+  test("looks at the stream only after it has read what was committed", async () => {
+    const session = await join("a");
+    const first = await claim(session);
+    await first.commit(41);
+    await first.release("a");
+    let read = false;
+    const get = leases.get.bind(leases);
+    leases.get = async (key) => {
+      const entry = await get(key);
+      read ||= key === checkpointKey(0);
+      return entry;
+    };
+    const readBeforeLook: boolean[] = [];
+    const look = (): Promise<StreamPosition> => {
+      readBeforeLook.push(read);
+      return lookAtStream();
+    };
+    const free = await seen(0);
+    await Lease.claim({ store: leases, session, partition: 0, seen: free, lookAtStream: look });
+    expect(readBeforeLook).toEqual([true]);
+    await session.end();
+  });
+
+  test("takes the word of an owner who has prepared the next epoch, and of no other", async () => {
+    const [a, b] = [await join("a"), await join("b")];
+    const nobodyLooks = (): Promise<StreamPosition> => Promise.reject(new Error("looked"));
+    const claimBlindly = async (session: Session): Promise<Lease> =>
+      await Lease.claim({
+        store: leases,
+        session,
+        partition: 0,
+        seen: await seen(0),
+        lookAtStream: nobodyLooks,
+      });
+    const first = await claim(a);
+    await first.commit(41);
+    await first.release("b", true);
+    const second = await claimBlindly(b);
+    expect([second.prepared, second.checkpoint.sequence]).toEqual([true, 41]);
+    expect(second.checkpoint.stream).toBe(STREAM);
+    await second.release("a");
+    await expect(claimBlindly(a)).rejects.toThrow("looked");
+    await Promise.all([a.end(), b.end()]);
   });
 });
 
 describe("a checkpoint", () => {
   const seal = (epoch: number): Promise<Checkpoint> =>
-    Checkpoint.seal({ store: leases, partition: 0, epoch, stream: STREAM });
+    Checkpoint.seal({ store: leases, partition: 0, epoch, lookAtStream });
 
   test("remembers since when durables may be left, through claims that came to nothing", async () => {
     expect((await seal(1)).since).toBeUndefined();
@@ -283,7 +349,7 @@ describe("a commit", () => {
       session: b,
       partition: 0,
       seen: before,
-      streamCreated,
+      lookAtStream,
     });
     expect(fresh.checkpoint.sequence).toBe(7);
     await Promise.all([a.end(), b.end()]);
@@ -303,7 +369,7 @@ describe("a commit", () => {
       store: leases,
       partition: 0,
       epoch: 1,
-      stream: STREAM,
+      lookAtStream,
     });
     const write = leases.write.bind(leases);
     leases.write = async (...args) => {
