@@ -24,13 +24,24 @@ export interface DeliveryOptions {
   onInterrupted: () => void;
 }
 
+/** Sequences of a stream, both ends included. */
+export interface Gap {
+  readonly first: number;
+  readonly last: number;
+}
+
 /** Messages of one durable, in order. */
 export class Delivery {
   readonly #options: DeliveryOptions;
   #messages: ConsumerMessages | undefined;
   #sequence: number;
   #deliveries = 0;
+  /** Whether there was more to come when the last message was sent. */
   #behind = true;
+  /** The first message's sequence. */
+  #first: number | undefined;
+  /** Whether it is known what was missing at the start. */
+  #started = false;
   #closed = false;
 
   private constructor(options: DeliveryOptions) {
@@ -61,14 +72,21 @@ export class Delivery {
     return this.#deliveries > 0;
   }
 
-  /** Whether there was more to come when the last message was sent; true before the first one. */
-  get behind(): boolean {
-    return this.#behind;
-  }
-
-  /** Expects nothing up to this sequence any more. */
-  skip(last: number): void {
-    this.#sequence = Math.max(this.#sequence, last);
+  /**
+   * Told that the stream holds nothing up to `last`: the range of sequences that this flow can
+   * not receive any more, and waits for no longer; undefined when it has missed nothing.
+   */
+  gapUpTo(last: number): Gap | undefined {
+    const { after } = this.#options;
+    // At first, what lies between the start and the first message; later, what was to come next.
+    const gap = this.#started
+      ? { first: this.#sequence + 1, last }
+      : { first: after + 1, last: Math.min(last, (this.#first ?? Infinity) - 1) };
+    const started = this.#started;
+    this.#started = true;
+    if (gap.last < gap.first || (started && !this.#behind)) return undefined;
+    this.#sequence = Math.max(this.#sequence, gap.last);
+    return gap;
   }
 
   /** Nothing more will come in order: ends the flow and says so. */
@@ -91,6 +109,7 @@ export class Delivery {
     if (deliverySequence !== ++this.#deliveries) return this.interrupt();
     this.#behind = pending > 0;
     if (raw.seq <= this.#sequence) return this.#repeated(raw);
+    this.#first ??= raw.seq;
     this.#sequence = raw.seq;
     this.#options.onMessage(raw);
   }

@@ -3,7 +3,8 @@
  * stream's limits, or because the stream was set back to an earlier state.
  */
 import type { StreamInfo } from "@nats-io/jetstream";
-import { toDocktorError, type DocktorError } from "../errors.ts";
+import { type DocktorError, toDocktorError } from "../errors.ts";
+import type { Gap } from "./delivery.ts";
 
 /** How often a member that has partitions looks, beside each claim. */
 const LOOK_MS = 5_000;
@@ -12,10 +13,8 @@ const LOOK_MS = 5_000;
 export interface Watched {
   /** Everything up to this sequence has been received, or is handled, or is gone. */
   readonly position: number;
-  /** Whether messages beyond the position may have been there to be received. */
-  readonly behind: boolean;
-  /** Goes on behind a gap. */
-  skip(last: number): void;
+  /** Goes on behind what it missed of the sequences up to `last`, which are gone. */
+  gapUpTo(last: number): Gap | undefined;
   /** Starts anew from the checkpoint. */
   interrupt(): void;
 }
@@ -25,8 +24,8 @@ export interface GapWatchOptions<P extends Watched> {
   /** A look at the stream that begins after the call. */
   look: () => Promise<StreamInfo>;
   pumps: () => readonly P[];
-  /** Messages of the pump's partition from `first` to `last` are gone, if there were any. */
-  onGap: (pump: P, first: number, last: number) => void;
+  /** Messages of the pump's partition in this range are gone, if there were any. */
+  onGap: (pump: P, gap: Gap) => void;
   onError: (error: DocktorError) => void;
 }
 
@@ -41,7 +40,7 @@ export class GapWatch<P extends Watched> {
 
   /** Looks now, and again every few seconds while there are pumps. Never rejects. */
   async check(): Promise<void> {
-    const { look, pumps, onError } = this.#options;
+    const { look, pumps, onGap, onError } = this.#options;
     clearTimeout(this.#timer);
     const before = pumps().map((pump) => ({ pump, position: pump.position }));
     if (before.length === 0) return;
@@ -50,17 +49,13 @@ export class GapWatch<P extends Watched> {
       const { state } = await look();
       for (const { pump, position } of before) {
         if (state.last_seq < position) pump.interrupt();
-        else this.#compare(pump, state.first_seq - 1);
+        else {
+          const gap = pump.gapUpTo(state.first_seq - 1);
+          if (gap !== undefined) onGap(pump, gap);
+        }
       }
     } catch (error) {
       onError(toDocktorError(error));
     }
-  }
-
-  #compare(pump: P, last: number): void {
-    const first = pump.position + 1;
-    if (!pump.behind || last < first) return;
-    pump.skip(last);
-    this.#options.onGap(pump, first, last);
   }
 }

@@ -13,7 +13,7 @@ import { durableName } from "../partition/names.ts";
 import { attemptUntilHandled } from "./attempts.ts";
 import type { Breather } from "./breather.ts";
 import { Committer } from "./committer.ts";
-import { Delivery } from "./delivery.ts";
+import { Delivery, type Gap } from "./delivery.ts";
 import type { Dispatch, Intake } from "./dispatch.ts";
 import {
   createDurable,
@@ -88,12 +88,8 @@ export class Pump implements Watched {
     return this.#delivery?.position ?? this.lease.checkpoint.sequence;
   }
 
-  get behind(): boolean {
-    return this.#delivery?.behind ?? false;
-  }
-
-  skip(last: number): void {
-    this.#delivery?.skip(last);
+  gapUpTo(last: number): Gap | undefined {
+    return this.#delivery?.gapUpTo(last);
   }
 
   interrupt(): void {
@@ -135,6 +131,7 @@ export class Pump implements Watched {
    * whether it is as good as new.
    */
   async prepareNext(): Promise<boolean> {
+    await this.#tidying;
     const { delivered } = await createDurable(this.#durable(this.lease.epoch + 1));
     return delivered.consumer_seq === 0;
   }
@@ -187,7 +184,7 @@ export class Pump implements Watched {
   async #removeEarlier(): Promise<void> {
     const { epoch, checkpoint } = this.lease;
     for (let earlier = checkpoint.since ?? epoch; earlier < epoch; earlier++) {
-      await this.#removeDurable(earlier);
+      await this.#options.creations.add(() => this.#removeDurable(earlier));
     }
     checkpoint.tidied();
   }

@@ -8,6 +8,7 @@ import type { StreamPosition } from "../lease/checkpoint.ts";
 import type { Lease } from "../lease/lease.ts";
 import type { PartitionWork } from "../partition/rebalancer.ts";
 import { Breather } from "./breather.ts";
+import type { Gap } from "./delivery.ts";
 import { type Dispatch, dispatchFor } from "./dispatch.ts";
 import { freshly } from "./freshly.ts";
 import { GapWatch } from "./gap-watch.ts";
@@ -49,7 +50,7 @@ export class Workload implements PartitionWork {
     this.#gaps = new GapWatch({
       look: this.#look,
       pumps: () => [...this.#pumps.values()],
-      onGap: ({ lease }, first, last) => this.#tellGap(lease, first, last),
+      onGap: ({ lease }, gap) => this.#tellGap(lease, gap),
       onError: options.onError,
     });
   }
@@ -137,7 +138,7 @@ export class Workload implements PartitionWork {
     return pump?.lease === lease ? pump : undefined;
   }
 
-  #tellGap({ partition, epoch, checkpoint }: Lease, first: number, last: number): void {
+  #tellGap({ partition, epoch, checkpoint }: Lease, { first, last }: Gap): void {
     // What was gone before the group began was never for it to handle.
     if (checkpoint.previous === undefined && first === 1) return;
     this.#options.tell("partition:gap", { partition, epoch, first, last });

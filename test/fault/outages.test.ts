@@ -265,6 +265,7 @@ describeOnEachServer("a group", ({ start }) => {
     expect(records.all.map(({ sequence }) => sequence)).toEqual(
       rest.slice(4).map(({ sequence }) => sequence),
     );
+    await eventually("the gap is told", () => gaps.length > 0);
     expect(gaps).toEqual([{ partition: 0, epoch: 2, first: 3, last: 5 }]);
 
     // It is told once.
@@ -274,6 +275,39 @@ describeOnEachServer("a group", ({ start }) => {
     await last.run({ eachMessage: () => {} });
     await eventually("it owns all", () => last.assignment.length === 1);
     expect(gaps).toHaveLength(1);
+  });
+
+  test("says how much is gone when messages were removed under a member that lags", async () => {
+    const { url } = await start();
+    const slow = member(url, { partitions: 1, commit: { window: 2 } });
+    const gaps: { first: number; last: number }[] = [];
+    slow.on("partition:gap", ({ first, last }) => gaps.push({ first, last }));
+    const records = new Records();
+    const record = records.handler("slow");
+    let wake = (): void => {};
+    const asleep = new Promise<void>((resolve) => (wake = resolve));
+    await slow.run({
+      eachMessage: async (message, context) => {
+        await asleep;
+        await record(message, context);
+      },
+    });
+    const published = await publish(url, numbered(100), 1);
+    const { manager } = await link(url);
+    const received = async (): Promise<number> => {
+      const info = await manager.consumers.info(STREAM, `${GROUP}-p0-e1`);
+      return info.delivered.stream_seq;
+    };
+    await eventually("it has received what it can hold", async () => (await received()) >= 4);
+    const held = await received();
+    await manager.streams.purge(STREAM, { seq: 51 });
+    await eventually("the gap is told", () => gaps.length > 0);
+    expect(gaps).toEqual([{ first: held + 1, last: 50 }]);
+    wake();
+    await eventually("the rest is handled", () => records.count === held + 50);
+    expect(records.all.map(({ sequence }) => sequence)).toEqual(
+      published.map(({ sequence }) => sequence).filter((n) => n <= held || n > 50),
+    );
   });
 
   test("takes a partition anew when someone deletes its durable", async () => {

@@ -89,7 +89,7 @@ export class MemberProcesses {
       });
       return found?.json();
     };
-    await eventually("the partitions are shared evenly", async () => {
+    const shared = async (): Promise<boolean> => {
       const roster = (await read("lease.roster").catch(() => undefined)) ?? {};
       const sizes = new Map(Object.keys(roster["members"] ?? {}).map((id) => [id, 0]));
       if (sizes.size !== this.#running.size) return false;
@@ -100,7 +100,8 @@ export class MemberProcesses {
         sizes.set(owner, size + 1);
       }
       return Math.max(...sizes.values()) - Math.min(...sizes.values()) <= 1;
-    });
+    };
+    await eventually("the partitions are shared evenly", shared, 30_000);
   }
 
   #environment(memberId: string): NodeJS.ProcessEnv {
