@@ -40,3 +40,9 @@ export interface ConsumerEvents {
   /** Something went wrong; unless the state is `failed`, the consumer goes on by itself. */
   error: [DocktorError];
 }
+
+/** Emits a consumer's event. */
+export type Tell = <Name extends keyof ConsumerEvents>(
+  event: Name,
+  ...args: ConsumerEvents[Name]
+) => void;

@@ -1,16 +1,12 @@
 /** A member of a consumer group: joins, works on its partitions, leaves. */
 import { EventEmitter } from "node:events";
-import { slept, systemClock } from "../clock.ts";
 import { DocktorError, type ErrorCode, toDocktorError } from "../errors.ts";
-import type { ConsumerEvents } from "../events.ts";
-import { Member } from "../partition/member.ts";
+import type { ConsumerEvents, Tell } from "../events.ts";
 import type { Handlers } from "./handlers.ts";
+import { Membership } from "./membership.ts";
 import { type ConsumerOptions, type ConsumerSettings, resolveOptions } from "./options.ts";
 import { openResources, type Resources } from "./resources.ts";
 import { Workload } from "./workload.ts";
-
-/** How long to wait before a member whose session was lost tries again to join. */
-const REJOIN_MS = 250;
 
 /** Errors after which going on makes no sense. */
 const FATAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -55,8 +51,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
   #resolveClosed: (error: DocktorError | undefined) => void = () => {};
   #state: ConsumerState = "idle";
   #resources: Resources | undefined;
-  #workload: Workload | undefined;
-  #member: Member | undefined;
+  #membership: Membership | undefined;
   #ending: Promise<void> | undefined;
 
   /** @throws DocktorError INVALID_OPTION */
@@ -78,7 +73,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
 
   /** The partitions owned now, sorted. */
   get assignment(): readonly number[] {
-    return this.#member?.owned ?? [];
+    return this.#membership?.owned ?? [];
   }
 
   /** How many partitions the subject has; undefined until the consumer has joined. */
@@ -88,7 +83,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
 
   /** The TTL of sessions that the group runs on, in milliseconds; undefined until joined. */
   get sessionTtlMs(): number | undefined {
-    return this.#member?.ttlMs;
+    return this.#membership?.ttlMs;
   }
 
   /**
@@ -113,24 +108,36 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
         await resources.link.close();
         throw closedWhileJoining();
       }
-      this.#workload = new Workload({
+      const workload = new Workload({
         settings: this.#settings,
         resources,
         handlers,
-        tell: (event, ...args) => this.#tell(event, ...args),
-        onInterrupted: (lease) => this.#member?.reclaim(lease),
-        onError: (error) => this.#onError(error),
+        tell: this.#tell,
+        onInterrupted: (lease) => this.#membership?.reclaim(lease),
+        onError: this.#onError,
       });
-      this.#member = await this.#join();
+      this.#membership = new Membership({
+        settings: this.#settings,
+        resources,
+        workload,
+        tell: this.#tell,
+        onError: this.#onError,
+        onLost: (reason) => {
+          this.#state = "joining";
+          this.#tell("error", reason);
+        },
+        onRejoined: () => (this.#state = "running"),
+        stopped: this.#stopped.signal,
+      });
+      await this.#membership.join();
+      this.#state = "running";
+      void this.#watchConnection(resources, workload);
     } catch (error) {
       const stopped = this.#ending !== undefined;
       const known = stopped ? closedWhileJoining() : toDocktorError(error);
       await this.#end(stopped ? "closed" : "failed", known);
       throw known;
     }
-    this.#state = "running";
-    void this.#stayJoined(this.#member);
-    void this.#watchConnection();
   }
 
   /**
@@ -139,10 +146,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
    * server is away, was a `partition:lost`.
    */
   async drain(): Promise<void> {
-    if (this.#state !== "running" || this.#member === undefined) return await this.#end("closed");
+    const membership = this.#membership;
+    if (this.#state !== "running" || membership === undefined) return await this.#end("closed");
     this.#state = "draining";
-    const member = this.#member;
-    this.#ending ??= member
+    this.#ending ??= membership
       .drain()
       .catch((error: unknown) => this.#onError(toDocktorError(error)))
       .then(() => this.#release("closed"));
@@ -167,80 +174,12 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
     await this.drain();
   }
 
-  async #join(previous?: string): Promise<Member> {
-    const { settings, resources, workload } = this.#opened();
-    const { stream, subject, group, memberId, ttlMs } = settings;
-    const member = await Member.join({
-      clock: systemClock,
-      identity: { stream, subject, group },
-      sessions: resources.sessions,
-      leases: resources.leases,
-      memberId,
-      partitions: resources.partitions,
-      ttlMs,
-      ...(previous === undefined ? {} : { previous }),
-      lookAtStream: () => workload.lookAtStream(),
-      work: workload,
-      observer: {
-        joined: (id) => this.#tell("member:joined", { memberId: id, self: id === memberId }),
-        left: (id) => this.#tell("member:left", { memberId: id, self: id === memberId }),
-        rebalanced: (members, partitions) => this.#tell("rebalance", { members, partitions }),
-        error: (error) => this.#onError(error),
-      },
-      signal: this.#stopped.signal,
-    });
-    // Stopped at the very moment it was in.
-    if (this.#over) {
-      member.abandon(closedWhileJoining());
-      throw closedWhileJoining();
-    }
-    return member;
-  }
-
   get #over(): boolean {
     return this.#state === "closed" || this.#state === "failed";
   }
 
-  #opened(): { settings: ConsumerSettings; resources: Resources; workload: Workload } {
-    const [settings, resources, workload] = [this.#settings, this.#resources, this.#workload];
-    if (resources === undefined || workload === undefined) throw closedWhileJoining();
-    return { settings, resources, workload };
-  }
-
-  /** Joins again, as another incarnation, whenever the session is lost. */
-  async #stayJoined(first: Member): Promise<void> {
-    let member = first;
-    for (;;) {
-      await aborted(member.lost);
-      if (this.#state !== "running") return;
-      this.#state = "joining";
-      const reason = toDocktorError(member.lost.reason);
-      this.#tell("error", reason);
-      member.abandon(reason);
-      const next = await this.#rejoin(member.incarnation);
-      if (next === undefined) return;
-      member = next;
-    }
-  }
-
-  async #rejoin(previous: string): Promise<Member | undefined> {
-    for (;;) {
-      if (this.#state !== "joining") return undefined;
-      try {
-        const member = await this.#join(previous);
-        this.#member = member;
-        this.#state = "running";
-        return member;
-      } catch (error) {
-        if (this.#state !== "joining") return undefined;
-        this.#onError(toDocktorError(error));
-      }
-      await slept(systemClock, REJOIN_MS, this.#stopped.signal);
-    }
-  }
-
-  async #watchConnection(): Promise<void> {
-    const { connection } = this.#opened().resources.link;
+  async #watchConnection({ link }: Resources, workload: Workload): Promise<void> {
+    const { connection } = link;
     void connection.closed().then((error) => {
       const why = error instanceof Error ? `: ${error.message}` : "";
       this.#onError(
@@ -256,20 +195,20 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
       if (this.#over) return;
       if (type !== "reconnect") continue;
       // Messages on their way were lost with the connection, and watches may be, too.
-      this.#member?.refresh();
-      for (const lease of this.#workload?.leases ?? []) this.#member?.reclaim(lease);
+      this.#membership?.refresh();
+      for (const lease of workload.leases) this.#membership?.reclaim(lease);
     }
   }
 
-  #onError(error: DocktorError): void {
+  readonly #onError = (error: DocktorError): void => {
     if (this.#over) return;
     if (FATAL.has(error.code) && this.#state !== "draining") void this.#end("failed", error);
     this.#tell("error", error);
-  }
+  };
 
   /** Stops at once. */
   async #end(state: "closed" | "failed", error?: DocktorError): Promise<void> {
-    const abandoned = this.#member;
+    const abandoned = this.#membership;
     const leaving = this.#ending;
     if (this.#over) return await leaving;
     this.#state = state;
@@ -289,7 +228,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
   }
 
   /** Emits an event; what a listener throws surfaces as uncaught, and not in our steps. */
-  #tell<Name extends keyof ConsumerEvents>(event: Name, ...args: ConsumerEvents[Name]): void {
+  readonly #tell: Tell = (event, ...args) => {
     if (event === "error" && this.listenerCount("error") === 0) {
       const [error] = args as ConsumerEvents["error"];
       process.emitWarning(error.message, { type: "DocktorWarning", code: error.code });
@@ -303,7 +242,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
         throw thrown;
       });
     }
-  }
+  };
 }
 
 function checkHandlers(handlers: Handlers): void {
@@ -318,11 +257,4 @@ function checkHandlers(handlers: Handlers): void {
 
 function closedWhileJoining(): DocktorError {
   return new DocktorError("CLOSED", "the consumer was closed before it had joined");
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

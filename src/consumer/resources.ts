@@ -4,14 +4,8 @@ import { openBucket } from "../lease/kv-store.ts";
 import type { SessionStore, Store } from "../lease/store.ts";
 import { type Link, openLink } from "../nats/connection.ts";
 import { fromNats } from "../nats/errors.ts";
-import { openStream } from "../nats/stream.ts";
-import {
-  allPartitionSubjects,
-  leasesBucket,
-  membersBucket,
-  partitionSubject,
-} from "../partition/names.ts";
-import { agreeOnPartitions, readTopology } from "../partition/topology.ts";
+import { leasesBucket, membersBucket } from "../partition/names.ts";
+import { openPartitionedStream } from "../partition/stream.ts";
 import type { ConsumerSettings } from "./options.ts";
 
 /** An open consumer's means. */
@@ -41,20 +35,13 @@ export async function openResources(settings: ConsumerSettings): Promise<Resourc
 
 async function open(link: Link, settings: ConsumerSettings): Promise<Resources> {
   const { stream, subject, group, ttlMs, ensureStream } = settings;
-  const count = settings.partitions ?? (await readTopology(link, { stream, subject }))?.partitions;
-  const { config } = await openStream(link.manager, {
+  const { config, partitions } = await openPartitionedStream(link, {
     stream,
-    subjects: Array.from({ length: count ?? 1 }, (_, n) => partitionSubject(subject, n)),
-    createSubjects: [allPartitionSubjects(subject)],
+    subject,
+    partitions: settings.partitions,
     ensureStream,
   });
   const replicas = config.num_replicas;
-  const partitions = await agreeOnPartitions(link, {
-    stream,
-    subject,
-    replicas,
-    ...(count === undefined ? {} : { partitions: count }),
-  });
   const requestTimeoutMs = Math.max(250, Math.min(2_000, ttlMs / 3));
   const sessions = await openBucket(link, membersBucket(stream, group), {
     replicas,

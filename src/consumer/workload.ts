@@ -3,7 +3,7 @@ import type { StreamInfo } from "@nats-io/jetstream";
 import PQueue from "p-queue";
 import { systemClock } from "../clock.ts";
 import { DocktorError } from "../errors.ts";
-import type { ConsumerEvents, LostReason } from "../events.ts";
+import type { LostReason, Tell } from "../events.ts";
 import type { StreamPosition } from "../lease/checkpoint.ts";
 import type { Lease } from "../lease/lease.ts";
 import type { PartitionWork } from "../partition/rebalancer.ts";
@@ -16,9 +16,6 @@ import type { Handlers } from "./handlers.ts";
 import type { ConsumerSettings } from "./options.ts";
 import { Pump } from "./pump.ts";
 import { readStream, type Resources } from "./resources.ts";
-
-/** Emits a consumer's event. */
-type Tell = <Name extends keyof ConsumerEvents>(event: Name, ...args: ConsumerEvents[Name]) => void;
 
 /** What the pumps need. */
 export interface WorkloadOptions {

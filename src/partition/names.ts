@@ -48,6 +48,11 @@ export function partitionSubject(subject: string, partition: number): string {
   return `${subject}.p.${partition}`;
 }
 
+/** The subjects of the first `partitions` partitions, in order. */
+export function partitionSubjects(subject: string, partitions: number): string[] {
+  return Array.from({ length: partitions }, (_, n) => partitionSubject(subject, n));
+}
+
 /** The subjects of all partitions, as a stream stores them. */
 export function allPartitionSubjects(subject: string): string {
   return `${subject}.p.*`;

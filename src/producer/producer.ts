@@ -5,10 +5,9 @@ import { DocktorError } from "../errors.ts";
 import { type Link, openLink } from "../nats/connection.ts";
 import { fromNats } from "../nats/errors.ts";
 import type { MessageHeaders } from "../nats/headers.ts";
-import { openStream } from "../nats/stream.ts";
-import { allPartitionSubjects, partitionSubject } from "../partition/names.ts";
+import { partitionSubject, partitionSubjects } from "../partition/names.ts";
 import { partitionOf } from "../partition/partitioner.ts";
-import { agreeOnPartitions } from "../partition/topology.ts";
+import { openPartitionedStream } from "../partition/stream.ts";
 import type { Outgoing, PublishAck } from "./message.ts";
 import { type ProducerOptions, type ProducerSettings, resolveOptions } from "./options.ts";
 import { Channel } from "./channel.ts";
@@ -68,7 +67,7 @@ export class Producer implements AsyncDisposable {
     this.partitions = partitions;
     this.#link = link;
     this.#options = options;
-    this.#subjects = subjectsOf(options.subject, partitions);
+    this.#subjects = partitionSubjects(options.subject, partitions);
     this.#channel = new Channel(link.connection, {
       answer: (token, reply) => this.#window.answer(token, reply),
       down: () => this.#window.suspend(),
@@ -227,19 +226,11 @@ async function prepare(
   options: ProducerOptions,
 ): Promise<Prepared> {
   const { stream, subject } = resolved;
-  const known =
-    resolved.partitions ?? (await agreeOnPartitions(link, { stream, subject, replicas: 1 }));
-  const { config } = await openStream(link.manager, {
-    stream,
-    subjects: subjectsOf(subject, known),
-    createSubjects: [allPartitionSubjects(subject)],
-    ensureStream: options.ensureStream ?? false,
-  });
-  const partitions = await agreeOnPartitions(link, {
+  const { config, partitions } = await openPartitionedStream(link, {
     stream,
     subject,
-    partitions: known,
-    replicas: config.num_replicas,
+    partitions: resolved.partitions,
+    ensureStream: options.ensureStream ?? false,
   });
   return {
     link,
@@ -247,10 +238,6 @@ async function prepare(
     partitions,
     duplicateWindowMs: millis(config.duplicate_window),
   };
-}
-
-function subjectsOf(subject: string, partitions: number): string[] {
-  return Array.from({ length: partitions }, (_, n) => partitionSubject(subject, n));
 }
 
 /**

@@ -1,0 +1,145 @@
+/** A consumer's place in its group, kept: it joins again whenever its session is lost. */
+import { slept, systemClock } from "../clock.ts";
+import { type DocktorError, toDocktorError } from "../errors.ts";
+import type { Tell } from "../events.ts";
+import type { Lease } from "../lease/lease.ts";
+import { Member } from "../partition/member.ts";
+import type { ConsumerSettings } from "./options.ts";
+import type { Resources } from "./resources.ts";
+import type { Workload } from "./workload.ts";
+
+/** How long to wait before a member whose session was lost tries again to join. */
+const REJOIN_MS = 250;
+
+/** What a membership needs. */
+export interface MembershipOptions {
+  settings: ConsumerSettings;
+  resources: Resources;
+  workload: Workload;
+  tell: Tell;
+  onError: (error: DocktorError) => void;
+  /** The session was lost; another life is on its way. */
+  onLost: (reason: DocktorError) => void;
+  onRejoined: () => void;
+  /** Aborts when the consumer stops at once. */
+  stopped: AbortSignal;
+}
+
+/** One member after another, under the same id. */
+export class Membership {
+  readonly #options: MembershipOptions;
+  #member: Member | undefined;
+  #leaving = false;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+  }
+
+  /** The partitions owned now, sorted. */
+  get owned(): readonly number[] {
+    return this.#member?.owned ?? [];
+  }
+
+  /** The TTL that the group runs on, in milliseconds; undefined before the first join. */
+  get ttlMs(): number | undefined {
+    return this.#member?.ttlMs;
+  }
+
+  /**
+   * Joins for the first time, and from then on again after each lost session.
+   *
+   * @throws DocktorError of the first join
+   */
+  async join(): Promise<void> {
+    const member = await this.#enter();
+    void this.#stay(member);
+  }
+
+  /** Takes a partition anew from its checkpoint, under the next epoch. */
+  reclaim(lease: Lease): void {
+    this.#member?.reclaim(lease);
+  }
+
+  /** Follows the group through a new watch, as after a reconnect. */
+  refresh(): void {
+    this.#member?.refresh();
+  }
+
+  /** Hands every partition over and leaves the group. */
+  async drain(): Promise<void> {
+    this.#leaving = true;
+    await this.#member?.drain();
+  }
+
+  /** Stops now: partitions are lost for `reason`, and the session is left to expire. */
+  abandon(reason: DocktorError): void {
+    this.#leaving = true;
+    this.#member?.abandon(reason);
+  }
+
+  async #enter(previous?: string): Promise<Member> {
+    const { settings, resources, workload, tell, onError, stopped } = this.#options;
+    const { stream, subject, group, memberId, ttlMs } = settings;
+    const member = await Member.join({
+      clock: systemClock,
+      identity: { stream, subject, group },
+      sessions: resources.sessions,
+      leases: resources.leases,
+      memberId,
+      partitions: resources.partitions,
+      ttlMs,
+      ...(previous === undefined ? {} : { previous }),
+      lookAtStream: () => workload.lookAtStream(),
+      work: workload,
+      observer: {
+        joined: (id) => tell("member:joined", { memberId: id, self: id === memberId }),
+        left: (id) => tell("member:left", { memberId: id, self: id === memberId }),
+        rebalanced: (members, partitions) => tell("rebalance", { members, partitions }),
+        error: onError,
+      },
+      signal: stopped,
+    });
+    // Stopped at the very moment it was in.
+    if (stopped.aborted) {
+      member.abandon(toDocktorError(stopped.reason));
+      throw stopped.reason;
+    }
+    this.#member = member;
+    return member;
+  }
+
+  async #stay(first: Member): Promise<void> {
+    const { stopped, onLost, onRejoined } = this.#options;
+    for (let member = first; ; ) {
+      await aborted(member.lost);
+      if (this.#leaving || stopped.aborted) return;
+      const reason = toDocktorError(member.lost.reason);
+      onLost(reason);
+      member.abandon(reason);
+      const next = await this.#enterAgain(member.incarnation);
+      if (next === undefined) return;
+      member = next;
+      onRejoined();
+    }
+  }
+
+  async #enterAgain(previous: string): Promise<Member | undefined> {
+    const { stopped, onError } = this.#options;
+    do {
+      try {
+        return await this.#enter(previous);
+      } catch (error) {
+        if (stopped.aborted) return undefined;
+        onError(toDocktorError(error));
+      }
+    } while (await slept(systemClock, REJOIN_MS, stopped));
+    return undefined;
+  }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,45 @@
+/** The stream of a partitioned subject: opened, checked, and its partition count agreed on. */
+import type { StreamConfig } from "@nats-io/jetstream";
+import type { Link } from "../nats/connection.ts";
+import { openStream } from "../nats/stream.ts";
+import { allPartitionSubjects, partitionSubjects } from "./names.ts";
+import { agreeOnPartitions, readTopology, type TopologyScope } from "./topology.ts";
+
+/** What is to be opened. */
+export interface PartitionedStreamOptions extends TopologyScope {
+  /** How many partitions there are; undefined: as many as are recorded. */
+  partitions: number | undefined;
+  /** Whether to create a missing stream, and with which settings. */
+  ensureStream: boolean | Partial<StreamConfig>;
+}
+
+/** A stream that holds all partitions of a subject. */
+export interface PartitionedStream {
+  readonly config: StreamConfig;
+  readonly partitions: number;
+}
+
+/**
+ * Opens it.
+ *
+ * @throws DocktorError STREAM_NOT_FOUND, STREAM_SUBJECT_MISMATCH, STREAM_UNSUITABLE,
+ *   PARTITION_COUNT_MISMATCH, PARTITION_COUNT_UNKNOWN
+ */
+export async function openPartitionedStream(
+  link: Link,
+  { stream, subject, partitions, ensureStream }: PartitionedStreamOptions,
+): Promise<PartitionedStream> {
+  const count = partitions ?? (await readTopology(link, { stream, subject }))?.partitions;
+  const { config } = await openStream(link.manager, {
+    stream,
+    subjects: partitionSubjects(subject, count ?? 1),
+    createSubjects: [allPartitionSubjects(subject)],
+    ensureStream,
+  });
+  const scope = { stream, subject, replicas: config.num_replicas };
+  const agreed = await agreeOnPartitions(link, {
+    ...scope,
+    ...(count === undefined ? {} : { partitions: count }),
+  });
+  return { config, partitions: agreed };
+}
