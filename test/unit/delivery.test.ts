@@ -1,0 +1,148 @@
+/** What a delivery does with what a durable sends. The durable is the test's; the rest is real. */
+import type { ConsumerInfo, JsMsg } from "@nats-io/jetstream";
+import { beforeEach, describe, expect, test } from "vitest";
+import { Delivery } from "../../src/consumer/delivery.ts";
+import type { Link } from "../../src/nats/connection.ts";
+
+/** The last handled sequence. */
+const AFTER = 3;
+
+let handedOver: number[];
+let acked: number[];
+let interruptions: number;
+let stopped: boolean;
+let delivery: Delivery;
+/** Hands a message to the client; `number` is the server's count of its deliveries. */
+let receive: (number: number, seq: number, pending?: number) => void;
+/** Has the client tell what became of the durable. */
+let tell: (type: string) => void;
+
+beforeEach(async () => {
+  [handedOver, acked, interruptions, stopped] = [[], [], 0, false];
+  const told = new Promise<{ type: string }>((resolve) => (tell = (type) => resolve({ type })));
+  const consume = (options: { callback: (message: JsMsg) => void }): Promise<unknown> => {
+    receive = (deliverySequence, seq, pending = 0) => {
+      const ack = (): void => void acked.push(seq);
+      const info = { deliverySequence, pending };
+      options.callback({ seq, info, ack } as unknown as JsMsg);
+    };
+    return Promise.resolve({
+      stop: () => (stopped = true),
+      status: async function* () {
+        yield await told;
+      },
+    });
+  };
+  const jetstream = { consumers: { getConsumerFromInfo: () => ({ consume }) } };
+  delivery = await Delivery.open({
+    link: { jetstream } as unknown as Link,
+    durable: {} as ConsumerInfo,
+    after: AFTER,
+    onMessage: ({ seq }) => handedOver.push(seq),
+    onInterrupted: () => interruptions++,
+  });
+});
+
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe("a delivery", () => {
+  test("hands messages over in order, from behind what was handled", () => {
+    expect([delivery.begun, delivery.position]).toEqual([false, AFTER]);
+    receive(1, 4);
+    receive(2, 9);
+    expect(handedOver).toEqual([4, 9]);
+    expect([delivery.begun, delivery.position]).toEqual([true, 9]);
+    expect([acked, interruptions]).toEqual([[], 0]);
+  });
+
+  test("acks a message that was handled before it began, and does not hand it over", () => {
+    receive(1, AFTER - 1);
+    receive(2, AFTER);
+    receive(3, AFTER + 1);
+    expect([acked, handedOver]).toEqual([[AFTER - 1, AFTER], [AFTER + 1]]);
+  });
+
+  test("neither acks nor hands over a repeat of what it handed over itself", () => {
+    receive(1, 4);
+    receive(2, 4);
+    expect([acked, handedOver]).toEqual([[], [4]]);
+  });
+
+  test("is interrupted, once, by a delivery that is missing, and hands nothing over from there on", () => {
+    receive(1, 4);
+    receive(3, 6);
+    receive(4, 7);
+    receive(6, 9);
+    expect([handedOver, interruptions, stopped]).toEqual([[4], 1, true]);
+  });
+
+  test("is interrupted when its first delivery is missing", () => {
+    receive(2, 5);
+    expect([handedOver, interruptions]).toEqual([[], 1]);
+  });
+
+  test.each([
+    ["consumer_deleted", 1],
+    ["heartbeats_missed", 0],
+  ])("that hears %s is interrupted %d times", async (type, times) => {
+    tell(type);
+    await settled();
+    expect(interruptions).toBe(times);
+  });
+
+  test("that is closed hands nothing over, and is not interrupted any more", async () => {
+    delivery.close();
+    receive(1, 4);
+    receive(3, 5);
+    tell("consumer_deleted");
+    await settled();
+    expect([handedOver, interruptions, stopped]).toEqual([[], 0, true]);
+  });
+});
+
+describe("what a delivery can not receive any more", () => {
+  test("is at first everything that is gone behind the start", () => {
+    expect(delivery.gapUpTo(8)).toEqual({ first: AFTER + 1, last: 8 });
+    expect(delivery.position).toBe(8);
+  });
+
+  test("is at first nothing when only what was handled is gone", () => {
+    expect(delivery.gapUpTo(AFTER)).toBeUndefined();
+    expect(delivery.position).toBe(AFTER);
+  });
+
+  test("ends at first before the first message that came, however many came since", () => {
+    receive(1, 7, 1);
+    receive(2, 8, 1);
+    expect(delivery.gapUpTo(20)).toEqual({ first: AFTER + 1, last: 6 });
+    expect(delivery.position).toBe(8);
+  });
+
+  test("does not count what was handled before as the first message", () => {
+    receive(1, AFTER, 1);
+    receive(2, 7, 1);
+    expect(delivery.gapUpTo(20)).toEqual({ first: AFTER + 1, last: 6 });
+  });
+
+  test("is later what was to come next and is gone", () => {
+    delivery.gapUpTo(AFTER);
+    receive(1, 5, 2);
+    expect(delivery.gapUpTo(8)).toEqual({ first: 6, last: 8 });
+    expect(delivery.gapUpTo(8)).toBeUndefined();
+    expect(delivery.gapUpTo(9)).toEqual({ first: 9, last: 9 });
+  });
+
+  test("is later nothing when nothing was to come after the last message", () => {
+    delivery.gapUpTo(AFTER);
+    receive(1, 5, 0);
+    expect(delivery.gapUpTo(8)).toBeUndefined();
+    expect(delivery.position).toBe(5);
+  });
+
+  test("is not told again: the flow goes on behind it", () => {
+    expect(delivery.gapUpTo(8)).toEqual({ first: AFTER + 1, last: 8 });
+    receive(1, 9, 1);
+    expect(delivery.gapUpTo(9)).toBeUndefined();
+    expect([handedOver, interruptions]).toEqual([[9], 0]);
+  });
+});
