@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import type { StreamConfig } from "@nats-io/jetstream";
 import { invalidOption } from "../errors.ts";
 import type { ConnectionSource } from "../nats/connection.ts";
+import { type Names, refuseUnknown } from "../options.ts";
 import { checkName, checkPartitions, checkSubject } from "../partition/names.ts";
 import type { CommitOptions } from "./committer.ts";
 import type { KeyConcurrency } from "./handlers.ts";
@@ -60,13 +61,30 @@ export interface ConsumerSettings {
   readonly ensureStream: boolean | Partial<StreamConfig>;
 }
 
+const CONSUMER_OPTIONS: Names<ConsumerOptions> = {
+  servers: true,
+  connection: true,
+  stream: true,
+  subject: true,
+  partitions: true,
+  group: true,
+  memberId: true,
+  session: true,
+  commit: true,
+  concurrency: true,
+  ensureStream: true,
+};
+
 /**
  * Checks the options and fills in the defaults.
  *
  * @throws DocktorError INVALID_OPTION
  */
 export function resolveOptions(options: ConsumerOptions): ConsumerSettings {
-  const { servers, connection, partitions, session, commit, concurrency } = options;
+  const { servers, connection, partitions, session = {}, commit = {}, concurrency } = options;
+  refuseUnknown(options, CONSUMER_OPTIONS);
+  refuseUnknown(session, { ttlMs: true }, "session.");
+  refuseUnknown(commit, { intervalMs: true, window: true }, "commit.");
   return {
     source: {
       ...(servers === undefined ? {} : { servers }),
@@ -77,10 +95,10 @@ export function resolveOptions(options: ConsumerOptions): ConsumerSettings {
     partitions: partitions === undefined ? undefined : checkPartitions(partitions),
     group: checkName("group", options.group),
     memberId: checkName("memberId", options.memberId ?? defaultMemberId()),
-    ttlMs: checkNumber("session.ttlMs", session?.ttlMs ?? 5_000, 500, 600_000),
+    ttlMs: checkNumber("session.ttlMs", session.ttlMs ?? 5_000, 500, 600_000),
     commit: {
-      intervalMs: checkNumber("commit.intervalMs", commit?.intervalMs ?? 250, 1, 60_000),
-      window: checkNumber("commit.window", commit?.window ?? 512, 1, 100_000),
+      intervalMs: checkNumber("commit.intervalMs", commit.intervalMs ?? 250, 1, 60_000),
+      window: checkNumber("commit.window", commit.window ?? 512, 1, 100_000),
     },
     concurrency: concurrency && checkConcurrency(concurrency),
     ensureStream: options.ensureStream ?? false,
@@ -93,6 +111,7 @@ function checkNumber(name: string, value: number, min: number, max: number): num
 }
 
 function checkConcurrency(concurrency: KeyConcurrency): KeyConcurrency {
+  refuseUnknown(concurrency, { perPartition: true, by: true }, "concurrency.");
   checkNumber("concurrency.perPartition", concurrency.perPartition, 1, 10_000);
   if (concurrency.by === "key") return concurrency;
   throw invalidOption(

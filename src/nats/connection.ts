@@ -17,7 +17,8 @@ export const DEFAULT_SERVER = "nats://127.0.0.1:4222";
 export interface ConnectionSource {
   /**
    * One address or several of one cluster, such as `nats://127.0.0.1:4222`; may carry
-   * `user:password@` or `token@`. Default {@link DEFAULT_SERVER}.
+   * `user:password@` or `token@`. With `tls://` a server without TLS is refused; with
+   * `nats://` TLS is used if the server offers it. Default {@link DEFAULT_SERVER}.
    */
   servers?: string | readonly string[];
   /** A connection of the caller's own, used instead of `servers` and never closed by docktor. */
@@ -68,6 +69,7 @@ async function dial(servers: string | readonly string[], name: string): Promise<
     reconnectTimeWait: 500,
     // A silently dead connection is found after two unanswered pings.
     pingInterval: 10_000,
+    ...(parsed.some((address) => address.encrypted) ? { tls: {} } : {}),
     ...(user === undefined ? {} : { user }),
     ...(pass === undefined ? {} : { pass }),
     ...(token === undefined ? {} : { token }),
@@ -78,9 +80,17 @@ async function dial(servers: string | readonly string[], name: string): Promise<
     const shown = parsed.map((address) => address.server).join(", ");
     const known = fromNats(error, `connect to ${shown}`);
     if (known.code === "NOT_AUTHORIZED") throw known;
+    const reason = reasonOf(error);
+    if (reason.includes("does not support 'tls'")) {
+      throw new DocktorError(
+        "CONNECTION_FAILED",
+        `the NATS server at ${shown} does not offer TLS, so nothing was sent to it: enable TLS there, or write nats:// instead of tls://`,
+        { cause: error, retriable: false },
+      );
+    }
     throw new DocktorError(
       "CONNECTION_FAILED",
-      `no NATS server answers at ${shown} (${reasonOf(error)}): start one with "nats-server -js", or name another with servers, --servers or NATS_URL`,
+      `no NATS server answers at ${shown} (${reason}): start one with "nats-server -js", or name another with servers, --servers or NATS_URL`,
       { cause: error },
     );
   }
@@ -93,6 +103,7 @@ function reasonOf(error: unknown): string {
 
 interface Address {
   server: string;
+  encrypted: boolean;
   user?: string;
   pass?: string;
   token?: string;
@@ -115,10 +126,11 @@ function parseAddress(address: string): Address {
   if (url.protocol !== "nats:" && url.protocol !== "tls:") throw invalid();
   if (url.hostname === "") throw invalid();
   const server = `${url.protocol}//${url.hostname}:${url.port === "" ? "4222" : url.port}`;
-  if (url.username === "") return { server };
+  const anonymous = { server, encrypted: url.protocol === "tls:" };
+  if (url.username === "") return anonymous;
   const user = decodeURIComponent(url.username);
-  if (url.password === "") return { server, token: user };
-  return { server, user, pass: decodeURIComponent(url.password) };
+  if (url.password === "") return { ...anonymous, token: user };
+  return { ...anonymous, user, pass: decodeURIComponent(url.password) };
 }
 
 function explainNoJetStream(cause: unknown, connection: NatsConnection): DocktorError {

@@ -2,6 +2,7 @@
 import type { StreamConfig } from "@nats-io/jetstream";
 import { invalidOption } from "../errors.ts";
 import type { ConnectionSource } from "../nats/connection.ts";
+import { type Names, refuseUnknown } from "../options.ts";
 import { checkName, checkPartitions, checkSubject } from "../partition/names.ts";
 
 /**
@@ -69,9 +70,24 @@ export interface ProducerSettings {
   readonly retryForMs: number;
 }
 
+const PRODUCER_OPTIONS: Names<ProducerOptions> = {
+  servers: true,
+  connection: true,
+  stream: true,
+  subject: true,
+  partitions: true,
+  ensureStream: true,
+  order: true,
+  maxInFlight: true,
+  maxInFlightBytes: true,
+  ackTimeoutMs: true,
+  retryForMs: true,
+};
+
 /** Checks the options and fills in the defaults. @throws DocktorError INVALID_OPTION */
 export function resolveOptions(options: ProducerOptions): ProducerSettings {
   const { partitions, order = "pipelined", retryForMs = 30_000 } = options;
+  refuseUnknown(options, PRODUCER_OPTIONS);
   if (order !== "pipelined" && order !== "strict") {
     throw invalidOption(`order ${JSON.stringify(order)} is unknown: use "pipelined" or "strict"`);
   }
