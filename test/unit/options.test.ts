@@ -4,7 +4,6 @@ import { resolveOptions as resolveProducer } from "../../src/producer/options.ts
 
 describe("an option that does not exist is refused by name, with those that do", () => {
   const consumer = { stream: "S", subject: "s", group: "G" };
-  const producer = { stream: "S", subject: "s" };
 
   test.each<[string, Record<string, unknown>]>([
     ["groupId", { groupId: "G" }],
@@ -22,7 +21,8 @@ describe("an option that does not exist is refused by name, with those that do",
   });
 
   test("of a producer: partition", () => {
-    expect(() => resolveProducer({ ...producer, ...{ partition: 8 } })).toThrow(
+    const wrong = { stream: "S", subject: "s", partition: 8 };
+    expect(() => resolveProducer(wrong)).toThrow(
       "partition is not an option: there are servers, connection, stream, subject, partitions",
     );
   });
