@@ -49,8 +49,7 @@ run-publisher: build ## Publish RATE=100 messages a second; BURST=1 adds bursts
 
 .PHONY: nats
 nats: ## Run a local nats-server with JetStream in the foreground, data in .cache/nats
-	@mkdir -p .cache/nats
-	@server="$$(scripts/nats-server.sh)" && exec "$$server" -js -a 127.0.0.1 -sd .cache/nats
+	@scripts/nats.sh
 
 .PHONY: clean
 clean: ## Remove what was built, fetched and stored here: dist, .cache

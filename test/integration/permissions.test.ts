@@ -1,0 +1,45 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { describeGroup } from "../../src/partition/group-status.ts";
+import { eventually, GROUP, member, numbered, publish, Records, STREAM } from "../support/group.ts";
+import { describeOnEachServer } from "../support/servers.ts";
+
+/** The configuration that the guide prints, for the group and the subject of the tests. */
+function documented(): string {
+  const guide = readFileSync("docs/operating.md", "utf8");
+  const block = /```\n(authorization \{[^`]*)```/.exec(guide)?.[1];
+  if (block === undefined) throw new Error("docs/operating.md shows no authorization");
+  return block;
+}
+
+describeOnEachServer("with the permissions that the guide names", ({ start }) => {
+  test("a producer publishes, members share and hand over, and the status is told", async () => {
+    const { url } = await start({ extraConfig: documented() });
+    const as = (user: string): string => url.replace("//", `//${user}:change-me@`);
+    await publish(as("admin"), []);
+
+    const published = await publish(as("producer"), numbered(200));
+    const records = new Records();
+    const first = member(as("consumer"), { memberId: "first" });
+    const second = member(as("consumer"), { memberId: "second" });
+    await first.run({ eachMessage: records.handler("first") });
+    await second.run({ eachMessage: records.handler("second") });
+    await eventually("both have a share", () => second.assignment.length === 2);
+    await first.drain();
+    await eventually("the second has all", () => second.assignment.length === 4);
+    await eventually("all are handled", () => records.count === published.length);
+    const status = await describeGroup({ servers: as("status"), stream: STREAM, group: GROUP });
+    expect(status.members.map(({ id }) => id)).toEqual(["second"]);
+    expect([first.errors, second.errors]).toEqual([[], []]);
+    await second.drain();
+  });
+
+  test("a consumer may neither publish to the subject nor delete the stream", async () => {
+    const { url } = await start({ extraConfig: documented() });
+    const as = (user: string): string => url.replace("//", `//${user}:change-me@`);
+    await publish(as("admin"), []);
+    await expect(publish(as("consumer"), numbered(1))).rejects.toMatchObject({
+      code: "NOT_AUTHORIZED",
+    });
+  });
+});
