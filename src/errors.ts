@@ -1,3 +1,5 @@
+import { inspect } from "node:util";
+
 /**
  * Every way docktor can fail, as a stable code.
  *
@@ -101,10 +103,16 @@ export function isDocktorError(error: unknown, code?: ErrorCode): error is Dockt
   return error instanceof DocktorError && (code === undefined || error.code === code);
 }
 
+/** What a thrown value says; one that is no error may not even have a `toString`. */
+export function messageOf(thrown: unknown): string {
+  if (thrown instanceof Error) return thrown.message;
+  return typeof thrown === "string" ? thrown : inspect(thrown);
+}
+
 /** Any thrown value as a docktor error; one that already is stays as it is. */
 export function toDocktorError(error: unknown, code: ErrorCode = "UNEXPECTED"): DocktorError {
   if (error instanceof DocktorError) return error;
-  return new DocktorError(code, error instanceof Error ? error.message : String(error), {
+  return new DocktorError(code, messageOf(error), {
     cause: error,
   });
 }

@@ -1,6 +1,6 @@
 /** Calling a handler until it succeeds or its partition is given up. */
 import { type Clock, slept } from "../clock.ts";
-import { DocktorError } from "../errors.ts";
+import { DocktorError, messageOf } from "../errors.ts";
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
@@ -33,7 +33,7 @@ export async function attemptUntilHandled(options: AttemptOptions): Promise<bool
       onError(
         new DocktorError(
           "HANDLER_FAILED",
-          `the handler failed on ${subject} (attempt ${attempt}): ${error instanceof Error ? error.message : String(error)}; it is tried again in ${pauseMs} ms`,
+          `the handler failed on ${subject} (attempt ${attempt}): ${messageOf(error)}; it is tried again in ${pauseMs} ms`,
           { cause: error },
         ),
       );

@@ -6,7 +6,7 @@ import {
   jetstreamManager,
 } from "@nats-io/jetstream";
 import { connect, type ConnectionOptions, type NatsConnection } from "@nats-io/transport-node";
-import { DocktorError } from "../errors.ts";
+import { DocktorError, messageOf } from "../errors.ts";
 import { fromNats, isUnanswered } from "./errors.ts";
 import { requireSupportedServer } from "./capabilities.ts";
 
@@ -98,7 +98,7 @@ async function dial(servers: string | readonly string[], name: string): Promise<
 
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return cause instanceof Error ? cause.message : String(cause);
+  return messageOf(cause);
 }
 
 interface Address {

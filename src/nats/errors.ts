@@ -1,7 +1,7 @@
 /** Turns what the NATS client throws into docktor errors, in one place. */
 import { JetStreamApiError } from "@nats-io/jetstream";
 import { errors } from "@nats-io/transport-node";
-import { DocktorError, type ErrorCode } from "../errors.ts";
+import { DocktorError, type ErrorCode, messageOf } from "../errors.ts";
 
 /** The server's own error numbers that docktor tells apart. */
 const API = {
@@ -96,7 +96,7 @@ function codeOf(error: unknown): ErrorCode {
 /** The docktor error for what a NATS call threw; `doing` names the attempt, as in "cannot …". */
 export function fromNats(error: unknown, doing: string): DocktorError {
   if (error instanceof DocktorError) return error;
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   return new DocktorError(codeOf(error), `cannot ${doing}: ${reason}`, {
     cause: error,
   });
