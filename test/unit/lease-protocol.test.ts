@@ -5,9 +5,7 @@ import { Checkpoint, type StreamPosition } from "../../src/lease/checkpoint.ts";
 import { Lease, type LeaseEntry } from "../../src/lease/lease.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 import { checkpointKey, leaseKey, parseLease } from "../../src/lease/records.ts";
-import { expireSession, Session } from "../../src/lease/session.ts";
-import { settle } from "../../src/lease/settle.ts";
-import { ABSENT, type Store } from "../../src/lease/store.ts";
+import { Session } from "../../src/lease/session.ts";
 import { ManualClock } from "../support/clock.ts";
 
 const TTL = 3_000;
@@ -29,14 +27,8 @@ beforeEach(() => {
   leases = new MemoryStore(clock);
 });
 
-async function join(memberId: string, previous?: string): Promise<Session> {
-  return await Session.open({
-    store: sessions,
-    clock,
-    memberId,
-    ttlMs: TTL,
-    ...(previous === undefined ? {} : { previous }),
-  });
+async function join(memberId: string): Promise<Session> {
+  return await Session.open({ store: sessions, clock, memberId, ttlMs: TTL });
 }
 
 async function seen(partition: number): Promise<LeaseEntry | undefined> {
@@ -53,116 +45,6 @@ async function claim(session: Session, partition = 0, stream = STREAM): Promise<
     lookAtStream: streamAt(stream),
   });
 }
-
-describe("a session", () => {
-  test("stays trusted for as long as it is renewed", async () => {
-    const session = await join("a");
-    await clock.advance(10 * TTL);
-    expect(session.trusted()).toBe(true);
-    await session.end();
-  });
-
-  test("is not trusted any more before the server forgets it, when renewal fails", async () => {
-    const session = await join("a");
-    sessions.write = () => Promise.reject(new DocktorError("TIMEOUT", "no answer"));
-    while (session.trusted()) await clock.advance(10);
-    expect(session.lost.reason).toEqual(code("SESSION_LOST"));
-    expect((await sessions.live()).keys.has("a")).toBe(true);
-  });
-
-  test("is not trusted after a pause beyond its TTL, from the first moment after it", async () => {
-    const session = await join("a");
-    clock.freeze(TTL);
-    expect(session.trusted()).toBe(false);
-    await clock.advance(0);
-    expect(session.lost.aborted).toBe(true);
-  });
-
-  test("does not come back to life when a renewal is answered too late", async () => {
-    const session = await join("a");
-    const write = sessions.write.bind(sessions);
-    sessions.write = async (...args) => {
-      const revision = await write(...args);
-      clock.freeze(TTL);
-      return revision;
-    };
-    await clock.advance(TTL / 3);
-    expect(session.trusted()).toBe(false);
-    expect(session.lost.reason).toEqual(code("SESSION_LOST"));
-  });
-
-  test("counts its trust from when a renewal was sent, not from when it was answered", async () => {
-    const session = await join("a");
-    const write = sessions.write.bind(sessions);
-    sessions.write = async (...args) => {
-      const revision = await write(...args);
-      await clock.sleep(1_000);
-      return revision;
-    };
-    await clock.advance(TTL / 3 + 1_000);
-    sessions.write = () => Promise.reject(new DocktorError("TIMEOUT", "no answer"));
-    const sentAt = clock.now() - 1_000;
-    while (session.trusted()) await clock.advance(10);
-    expect(clock.now() - sentAt).toBeLessThan(TTL);
-  });
-
-  test("survives a renewal that landed although its answer, and every read after it, was lost", async () => {
-    const session = await join("a");
-    const write = sessions.write.bind(sessions);
-    sessions.write = async (...args) => {
-      sessions.write = write;
-      await write(...args);
-      throw new DocktorError("TIMEOUT", "no answer");
-    };
-    await clock.advance(2 * TTL);
-    expect(session.trusted()).toBe(true);
-    await session.end();
-  });
-
-  test("refuses an id that a live member renews, and leaves that member alone", async () => {
-    const first = await join("a");
-    const second = join("a");
-    const refused = expect(second).rejects.toEqual(code("MEMBER_ID_IN_USE"));
-    await clock.advance(TTL);
-    await refused;
-    expect(first.trusted()).toBe(true);
-    await first.end();
-  });
-
-  test("takes over the id of a crashed life once that has expired", async () => {
-    const first = await join("a");
-    first.orphan();
-    const second = join("a");
-    await clock.advance(TTL + TTL / 10);
-    expect((await second).incarnation).not.toBe(first.incarnation);
-    await (await second).end();
-  });
-
-  test("takes over from its own life before without waiting", async () => {
-    const first = await join("a");
-    first.orphan();
-    const second = await join("a", first.incarnation);
-    expect(second.trusted()).toBe(true);
-    await second.end();
-  });
-
-  test("that was declared dead cannot be renewed", async () => {
-    const session = await join("a");
-    session.orphan();
-    await clock.advance(TTL);
-    expect(await expireSession(sessions, "a", session.incarnation)).toBe(true);
-    const record = { incarnation: session.incarnation };
-    await expect(sessions.write("a", record, ABSENT)).rejects.toEqual(code("CONFLICT"));
-  });
-
-  test("cannot be declared dead while its record is there", async () => {
-    const session = await join("a");
-    expect(await expireSession(sessions, "a", session.incarnation)).toBe(false);
-    await clock.advance(TTL);
-    expect(session.trusted()).toBe(true);
-    await session.end();
-  });
-});
 
 describe("a claim", () => {
   test("begins with epoch 1 and counts up with every owner", async () => {
@@ -399,56 +281,5 @@ describe("a release", () => {
     await expect(old.release("c")).rejects.toEqual(code("FENCED"));
     expect((await seen(0))?.record).toMatchObject({ epoch: 2, owner: "b" });
     await Promise.all([a.end(), b.end()]);
-  });
-});
-
-describe("a write whose answer never came", () => {
-  /** A store whose first answers are lost, before or after the write is carried out. */
-  function lossy(
-    store: Store,
-    losses: ("before" | "after")[],
-  ): (n: number, expected: number) => Promise<number> {
-    return (n, expected) =>
-      settle({
-        key: "k",
-        value: { n },
-        expected,
-        read: () => store.get("k"),
-        send: async () => {
-          const loss = losses.shift();
-          if (loss === "before") throw new DocktorError("TIMEOUT", "lost on its way there");
-          const revision = await store.write("k", { n }, expected);
-          if (loss === "after") throw new DocktorError("TIMEOUT", "lost on its way back");
-          return revision;
-        },
-      });
-  }
-
-  test("is found when it had landed", async () => {
-    const write = lossy(leases, ["after"]);
-    expect(await write(1, ABSENT)).toBe((await leases.get("k"))?.revision);
-  });
-
-  test("is sent again when it had not", async () => {
-    const write = lossy(leases, ["before"]);
-    expect(await write(1, ABSENT)).toBe((await leases.get("k"))?.revision);
-  });
-
-  test("is not taken for landed because the value before was the same", async () => {
-    const before = await leases.write("k", { n: 1 }, ABSENT);
-    const write = lossy(leases, ["before", "before", "before"]);
-    await expect(write(1, before)).rejects.toEqual(code("TIMEOUT"));
-    expect((await leases.get("k"))?.revision).toBe(before);
-  });
-
-  test("is a conflict when another writer came between", async () => {
-    const write = lossy(leases, ["before"]);
-    await leases.write("k", { n: 2 }, ABSENT);
-    await expect(write(1, ABSENT)).rejects.toEqual(code("CONFLICT"));
-  });
-
-  test("is given up when the server stays silent", async () => {
-    const write = lossy(leases, ["before", "before", "before", "before"]);
-    await expect(write(1, ABSENT)).rejects.toEqual(code("TIMEOUT"));
   });
 });
