@@ -53,11 +53,24 @@ function version(): string {
 async function main(args: readonly string[]): Promise<number> {
   try {
     loadEnvironmentFile();
-    await createProgram().parseAsync(args.length === 0 ? ["--help"] : args, { from: "user" });
+    const program = createProgram();
+    await program.parseAsync(askedFor(program, args), { from: "user" });
     return EXIT.ok;
   } catch (error) {
     return explain(error);
   }
+}
+
+/**
+ * What to make of the arguments: none ask for help. Of a command that does not exist, only its
+ * name is left, so that no help hides what is wrong.
+ */
+function askedFor(program: Command, args: readonly string[]): readonly string[] {
+  const [first, second] = args;
+  if (first === undefined) return ["--help"];
+  const name = first === "help" && second !== undefined ? second : first;
+  const known = [...program.commands.map((command) => command.name()), "help"];
+  return known.includes(name) || name.startsWith("-") ? args : [name];
 }
 
 /** Says why, in one line; returns the exit code. */

@@ -1,33 +1,28 @@
 /** `docktor publish`: messages with keys, at full speed, at a rate, or in bursts. */
 import type { Command } from "commander";
-import { createPacer, DocktorError, type Pace, Producer } from "../index.ts";
+import { createPacer, Producer } from "../index.ts";
 import { complain, EXIT, Exit } from "./failure.ts";
 import { Feed } from "./feed.ts";
 import { count, duration, plural, rate } from "./format.ts";
 import { createLog } from "./log.ts";
 import { print, printJson } from "./output.ts";
+import { type PaceFlags, paceOf, RATE_BETWEEN_BURSTS } from "./pace.ts";
 import { withPartitions } from "./partitions.ts";
 import { addSettings } from "./settings.ts";
 import { onStop } from "./stop.ts";
 
-interface Flags {
+interface Flags extends PaceFlags {
   servers: string;
   stream: string;
   subject: string;
   partitions?: number;
   count?: number;
-  rate?: number;
   keys: number;
   payloadBytes: number;
-  burstRate?: number;
-  burstInterval: number;
-  burstDuration: number;
   json?: true;
   logLevel: string;
 }
 
-/** The steady rate around bursts when only these are asked for. */
-const RATE_BETWEEN_BURSTS = 100;
 const PROGRESS_MS = 500;
 
 /** Adds the command to the program. */
@@ -53,10 +48,11 @@ Examples:
   addSettings(command, "json", "logLevel");
 }
 
-async function publish(flags: Flags): Promise<void> {
+async function publish(flags: Flags, command: Command): Promise<void> {
   const { servers, stream, subject, keys, payloadBytes } = flags;
   const log = createLog(flags.logLevel);
-  const pacer = createPacer(paceOf(flags));
+  const isTyped = (name: string): boolean => command.getOptionValueSource(name) === "cli";
+  const pacer = createPacer(paceOf(flags, isTyped));
   const stopped = new AbortController();
   onStop({
     gently: (reason) => {
@@ -96,25 +92,6 @@ async function publish(flags: Flags): Promise<void> {
     await producer.close();
   }
   if (feed.failed > 0) throw new Exit(EXIT.failed);
-}
-
-function paceOf(flags: Flags): Pace {
-  const { burstRate, burstInterval, burstDuration } = flags;
-  if (burstRate === undefined) return flags.rate === undefined ? {} : { rate: flags.rate };
-  if (burstDuration > burstInterval) {
-    throw new DocktorError(
-      "INVALID_OPTION",
-      `a burst of --burst-duration ${burstDuration} seconds does not fit into --burst-interval ${burstInterval}`,
-    );
-  }
-  return {
-    rate: flags.rate ?? RATE_BETWEEN_BURSTS,
-    burst: {
-      rate: burstRate,
-      intervalMs: Math.round(burstInterval * 1_000),
-      durationMs: Math.round(burstDuration * 1_000),
-    },
-  };
 }
 
 function report({ published, failed }: Feed, durationMs: number, json: boolean): void {

@@ -127,7 +127,7 @@ const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     flags: "--rate <n>",
     text: "messages per second; default: as fast as possible",
     variables: ["RATE"],
-    parse: decimal("messages per second", 0),
+    parse: decimal("messages per second, above 0 (0 only with --burst-rate)", 0),
   },
   keys: {
     flags: "--keys <n>",
@@ -145,21 +145,21 @@ const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     flags: "--burst-rate <n>",
     text: "messages per second during bursts; default: no bursts",
     variables: ["BURST_RATE"],
-    parse: decimal("messages per second", 0),
+    parse: decimal("messages per second, 0 or more", 0),
   },
   burstInterval: {
     flags: "--burst-interval <s>",
     text: "seconds from one burst to the next",
     variables: ["BURST_INTERVAL"],
     fallback: 60,
-    parse: decimal("seconds", 0.001),
+    parse: decimal("seconds, 0.001 or more", 0.001),
   },
   burstDuration: {
     flags: "--burst-duration <s>",
     text: "seconds that a burst takes, at the end of each interval",
     variables: ["BURST_DURATION"],
     fallback: 10,
-    parse: decimal("seconds", 0.001),
+    parse: decimal("seconds, 0.001 or more", 0.001),
   },
   json: { flags: "--json", text: "print for programs, not for people" },
   logLevel: {
@@ -210,11 +210,11 @@ function wholeNumber(min: number, max: number): (text: string) => number {
   };
 }
 
-function decimal(unit: string, min: number): (text: string) => number {
+function decimal(wanted: string, min: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (/^\d+(\.\d+)?$/.test(text) && value >= min && value <= 1e9) return value;
-    throw new InvalidArgumentError(`Use ${unit}, ${min} or more.`);
+    throw new InvalidArgumentError(`Use ${wanted}.`);
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { DocktorError } from "../errors.ts";
+import { DocktorError, messageOf } from "../errors.ts";
 
 /** One processed message. */
 export interface ProcessedRecord {
@@ -36,7 +36,7 @@ export class RecordWriter {
     } catch (error) {
       throw new DocktorError(
         "INVALID_OPTION",
-        `cannot write the record ${this.path}: ${String(error)}`,
+        `cannot write the record ${this.path}: ${messageOf(error)}`,
         {
           cause: error,
         },

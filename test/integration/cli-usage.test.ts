@@ -8,6 +8,12 @@ import { complaint, docktor, temporaryFolder } from "../support/cli.ts";
 const NOWHERE = "nats://127.0.0.1:1";
 
 describe("help", () => {
+  test("docktor help COMMAND is COMMAND --help", async () => {
+    const asked = await docktor(["help", "status"]);
+    expect(asked).toEqual(await docktor(["status", "--help"]));
+    expect(asked).toMatchObject({ code: 0, stderr: "" });
+  });
+
   test.each([[[]], [["--help"]], [["help"]]])("docktor %j lists the commands", async (args) => {
     const { code, stdout, stderr } = await docktor(args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -31,16 +37,22 @@ describe("help", () => {
 describe("bad usage", () => {
   test.each([
     ["frob", "unknown command 'frob'; see docktor --help"],
+    ["publsh", "unknown command 'publsh' (Did you mean publish?); see docktor --help"],
+    ["publsh --help", "unknown command 'publsh' (Did you mean publish?); see docktor --help"],
+    ["help publsh", "unknown command 'publsh' (Did you mean publish?); see docktor --help"],
     ["publish --frob", "unknown option '--frob'; see docktor publish --help"],
     ["publish --rat 5", "unknown option '--rat' (Did you mean --rate?); see docktor publish"],
     ["consume all", "too many arguments"],
     ["publish --rate", "'--rate <n>' argument missing"],
-    ["publish --rate -5", "'--rate <n>' argument '-5' is invalid"],
+    ["publish --rate -5", "'-5' is invalid. Use messages per second, above 0 (0 only with"],
     ["publish --rate abc", "'--rate <n>' argument 'abc' is invalid"],
     ["publish --rate NaN", "'--rate <n>' argument 'NaN' is invalid"],
     ["publish --rate 1e3", "'--rate <n>' argument '1e3' is invalid"],
     ["publish --rate Infinity", "'--rate <n>' argument 'Infinity' is invalid"],
-    ["publish --rate 0", "rate 0 would never publish anything"],
+    ["publish --rate 0", "--rate 0 would never publish anything: use a rate or --burst-rate above"],
+    ["publish --rate 0 --burst-rate 0", "--rate 0 would never publish anything"],
+    ["publish --burst-interval 9", "--burst-interval means nothing without --burst-rate"],
+    ["publish --burst-duration 9", "--burst-duration means nothing without --burst-rate"],
     ["publish --count 1.5", "'--count <n>' argument '1.5' is invalid"],
     ["publish --count -1", "'--count <n>' argument '-1' is invalid"],
     ["publish --keys 0", "'--keys <n>' argument '0' is invalid. Use a whole number from 1 on;"],
@@ -62,7 +74,11 @@ describe("bad usage", () => {
     ["consume --log-level loud", "Use trace, debug, info, warn, error, fatal, silent;"],
     ["consume --servers http://127.0.0.1", '"http://127.0.0.1" is not the address'],
     ["consume --servers nats://", '"nats://" is not the address of a NATS server'],
-    ["consume --record /dev/null/x", "cannot write the record /dev/null/x"],
+    ["consume --record /dev/null/x", "cannot write the record /dev/null/x: EEXIST: file already"],
+    [
+      "consume --record /dev",
+      "cannot write the record /dev: EISDIR: illegal operation on a directory",
+    ],
     ["status --group a.b", 'group "a.b" is not a valid name'],
   ])("docktor %s", async (line, text) => {
     const args = line.split(/(?<!\\) /).map((arg) => arg.replace("\\ ", " "));
@@ -74,6 +90,7 @@ describe("bad usage", () => {
 
   test.each([
     ["publish", { RATE: "-5" }, "'-5' from env 'RATE' is invalid"],
+    ["publish", { RATE: "0" }, "(set by RATE)"],
     ["publish", { BURST_RATE: "x" }, "'x' from env 'BURST_RATE' is invalid"],
     ["consume", { PARTITIONS: "many" }, "'many' from env 'PARTITIONS' is invalid"],
     ["consume", { PROCESS_TIME_MS: "-1" }, "'-1' from env 'PROCESS_TIME_MS' is invalid"],
@@ -112,6 +129,15 @@ describe("settings", () => {
       env: { NATS_URL: NOWHERE, RATE: "abc" },
     });
     expect(complaint(ended)).toContain("no NATS server answers");
+  });
+
+  test("what shapes bursts may wait in the environment for a burst rate", async () => {
+    const bursts = { BURST_INTERVAL: "9", BURST_DURATION: "1" };
+    const ended = await docktor(["publish"], { env: { NATS_URL: NOWHERE, ...bursts } });
+    expect(complaint(ended)).toContain("no NATS server answers");
+    const args = ["publish", "--burst-interval", "9", "--burst-duration", "1"];
+    const typed = await docktor(args, { env: { NATS_URL: NOWHERE, BURST_RATE: "9" } });
+    expect(complaint(typed)).toContain("no NATS server answers");
   });
 
   test("an .env that cannot be read is bad usage", async () => {
