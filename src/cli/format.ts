@@ -1,4 +1,11 @@
-/** Figures, lists and tables for people. Pure. */
+/** Figures, lists and tables for people, and JSON for programs. Pure. */
+
+/** A value as JSON, its figures with at most three decimals: what clocks and divisions add is noise. */
+export function json(value: unknown): string {
+  return JSON.stringify(value, (_key, field: unknown) =>
+    typeof field === "number" && !Number.isInteger(field) ? Number(field.toFixed(3)) : field,
+  );
+}
 
 /** A whole number with its thousands set apart: `12,345`. */
 export function count(value: number): string {

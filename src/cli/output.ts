@@ -1,5 +1,6 @@
 /** Results on stdout. */
 import { EXIT } from "./failure.ts";
+import { json } from "./format.ts";
 
 /** Called when whoever reads our output is gone, as after `| head`. */
 let onReaderGone = (): void => process.exit(EXIT.ok);
@@ -11,7 +12,7 @@ export function print(line: string): void {
 
 /** Prints a value as one line of JSON. */
 export function printJson(value: unknown): void {
-  print(JSON.stringify(value));
+  print(json(value));
 }
 
 /** Makes the end of the reader an end like any other, not an error. */

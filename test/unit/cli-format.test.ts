@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Screen, tableOf } from "../../src/cli/demo/screen.ts";
 import { passed, verdictLines } from "../../src/cli/demo/verdict.ts";
 import { isShared, movedPartitions } from "../../src/cli/demo/watch.ts";
-import { count, duration, plural, ranges, rate, table } from "../../src/cli/format.ts";
+import { count, duration, json, plural, ranges, rate, table } from "../../src/cli/format.ts";
 import { formatLogLine } from "../../src/cli/log.ts";
 import { statusLines } from "../../src/cli/status.ts";
 import type { GroupStatus } from "../../src/partition/group-status.ts";
@@ -41,6 +41,13 @@ describe("figures", () => {
     [12_345.6, "12,346/s"],
   ])("%d a second is %s", (perSecond, text) => {
     expect(rate(perSecond)).toBe(text);
+  });
+
+  test("for programs, figures have at most three decimals", () => {
+    const figures = { sum: 0.1 + 0.2, ms: 4.123456789, tiny: 1e-9, whole: 9_007_199_254_740_991 };
+    expect(json({ figures, list: [2.5, "0.30000000000000004", null, true] })).toBe(
+      '{"figures":{"sum":0.3,"ms":4.123,"tiny":0,"whole":9007199254740991},"list":[2.5,"0.30000000000000004",null,true]}',
+    );
   });
 
   test("counts", () => {
