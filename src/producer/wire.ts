@@ -86,7 +86,7 @@ function checkHeaderName(name: string): void {
 export function encodeData(data: Uint8Array | string): Uint8Array {
   if (typeof data === "string") return Buffer.from(data, "utf8");
   if (data instanceof Uint8Array) return data;
-  throw invalidOption(`data is a ${typeof data}: use a string or a Uint8Array`);
+  throw invalidOption(`data is of type ${typeof data}: use a string or a Uint8Array`);
 }
 
 /** What came back for a message. */
