@@ -27,6 +27,7 @@ export type { MemberState } from "./lease/records.ts";
 export { type ConnectionSource, DEFAULT_SERVER } from "./nats/connection.ts";
 export type { MessageHeaders } from "./nats/headers.ts";
 export { EmbeddedServer, type EmbeddedServerOptions } from "./nats/embedded-server.ts";
+export type { MemberStatusState } from "./partition/group-members.ts";
 export { partitionOf } from "./partition/partitioner.ts";
 export type { PublishAck } from "./producer/message.ts";
 export type { ProducerOptions, PublishOrder } from "./producer/options.ts";

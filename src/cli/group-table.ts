@@ -17,7 +17,7 @@ export function memberTable(
       String(member.partitions.length),
       ranges(member.partitions),
       ...(lag ? [count(behind)] : []),
-      duration(Math.max(0, now - Date.parse(member.startedAt))),
+      member.state === "dead" ? "-" : duration(Math.max(0, now - Date.parse(member.startedAt))),
     ];
   });
   const headers = ["MEMBER", "STATE", "OWNS", "PARTITIONS", ...(lag ? ["LAG"] : []), "UPTIME"];

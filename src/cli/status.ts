@@ -1,7 +1,7 @@
 /** `docktor status`: who is in a group, who owns what, how far behind it is. */
 import type { Command } from "commander";
 import { describeGroup, type GroupStatus } from "../index.ts";
-import { count, table } from "./format.ts";
+import { count, duration, table } from "./format.ts";
 import { memberTable, totalsLine } from "./group-table.ts";
 import { print, printJson } from "./output.ts";
 import { addSettings } from "./settings.ts";
@@ -12,6 +12,9 @@ interface Flags {
   group: string;
   json?: true;
 }
+
+/** How long the group is watched for its rates. */
+const SAMPLE_MS = 500;
 
 /** Adds the command to the program. */
 export function addStatus(program: Command): void {
@@ -30,13 +33,13 @@ Example:
 }
 
 async function status({ servers, stream, group, json }: Flags): Promise<void> {
-  const described = await describeGroup({ servers, stream, group });
+  const described = await describeGroup({ servers, stream, group, sampleMs: SAMPLE_MS });
   if (json) printJson(described);
-  else for (const line of statusLines(described, Date.now())) print(line);
+  else for (const line of statusLines(described, Date.now(), SAMPLE_MS)) print(line);
 }
 
-/** A group for people. */
-export function statusLines(status: GroupStatus, now: number): string[] {
+/** A group for people; its rates were measured over `sampleMs`. */
+export function statusLines(status: GroupStatus, now: number, sampleMs: number): string[] {
   const { stream, group, members, partitions } = status;
   const partitionRows = partitions.map(({ partition, owner, epoch, checkpoint, lag }) => [
     String(partition),
@@ -48,12 +51,12 @@ export function statusLines(status: GroupStatus, now: number): string[] {
   return [
     `group ${group} on stream ${stream}`,
     "",
-    ...(members.length === 0
-      ? ["no members: start one with docktor consume"]
-      : memberTable(status, now)),
-    "",
+    ...(members.length === 0 ? [] : [...memberTable(status, now), ""]),
+    ...(members.some(({ state }) => state !== "dead")
+      ? []
+      : ["no live members: start one with docktor consume", ""]),
     ...table(["PARTITION", "OWNER", "EPOCH", "CHECKPOINT", "LAG"], partitionRows, [0, 2, 3, 4]),
     "",
-    totalsLine(status),
+    `${totalsLine(status)} (rates from a sample of ${duration(sampleMs)})`,
   ];
 }

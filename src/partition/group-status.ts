@@ -7,7 +7,6 @@ import { findBucket } from "../lease/kv-store.ts";
 import {
   checkpointKey,
   leaseKey,
-  type MemberState,
   parseCheckpoint,
   parseLease,
   parseRoster,
@@ -16,7 +15,8 @@ import {
 import type { Store } from "../lease/store.ts";
 import { type ConnectionSource, type Link, openLink } from "../nats/connection.ts";
 import { fromNats, isConsumerNotFound, isStreamNotFound } from "../nats/errors.ts";
-import { checkName, durableName, leasesBucket, partitionSubject } from "./names.ts";
+import { type MemberStatusState, readMembers } from "./group-members.ts";
+import { checkName, durableName, leasesBucket, membersBucket, partitionSubject } from "./names.ts";
 import { readTopology } from "./topology.ts";
 
 /** Which group to describe. */
@@ -30,8 +30,8 @@ export interface DescribeGroupOptions extends ConnectionSource {
 /** One member of a group. */
 export interface MemberStatus {
   readonly id: string;
-  readonly state: MemberState;
-  /** The partitions it owns, sorted. */
+  readonly state: MemberStatusState;
+  /** The partitions leased by it, sorted. */
   readonly partitions: readonly number[];
   /** When it joined, ISO 8601, by its own clock. */
   readonly startedAt: string;
@@ -82,6 +82,16 @@ export async function describeGroup(options: DescribeGroupOptions): Promise<Grou
   }
 }
 
+/** Which group is read. */
+interface Scope {
+  readonly stream: string;
+  readonly group: string;
+  readonly subject: string;
+  readonly partitions: number;
+  /** The bucket of its members' sessions; undefined when somebody deleted it. */
+  readonly sessions: Store | undefined;
+}
+
 /** A partition at one moment, with what rates are computed from. */
 interface PartitionReading extends PartitionStatus {
   /** Messages the durable has seen handled since it was made; undefined without a durable. */
@@ -96,61 +106,50 @@ interface Reading {
 class GroupReader {
   readonly #link: Link;
   readonly #store: Store;
-  readonly #stream: string;
-  readonly #group: string;
-  readonly #subject: string;
-  readonly #partitions: number;
+  readonly #scope: Scope;
 
-  private constructor(
-    link: Link,
-    store: Store,
-    scope: { stream: string; group: string; subject: string; partitions: number },
-  ) {
+  private constructor(link: Link, store: Store, scope: Scope) {
     this.#link = link;
     this.#store = store;
-    this.#stream = scope.stream;
-    this.#group = scope.group;
-    this.#subject = scope.subject;
-    this.#partitions = scope.partitions;
+    this.#scope = scope;
   }
 
   static async open(link: Link, stream: string, group: string): Promise<GroupReader> {
+    await requireStream(link, stream, group);
     const store = await findBucket(link, leasesBucket(stream, group));
     const entry = await store?.get(ROSTER_KEY);
     if (store === undefined || entry === undefined) throw notFound(stream, group);
     const { subject } = parseRoster(entry.value);
     const topology = await readTopology(link, { stream, subject });
     if (topology === undefined) throw notFound(stream, group);
-    return new GroupReader(link, store, {
-      stream,
-      group,
-      subject,
-      partitions: topology.partitions,
-    });
+    const sessions = await findBucket(link, membersBucket(stream, group));
+    const { partitions } = topology;
+    return new GroupReader(link, store, { stream, group, subject, partitions, sessions });
   }
 
   async read(): Promise<Reading> {
-    const entry = await this.#store.get(ROSTER_KEY);
-    if (entry === undefined) throw notFound(this.#stream, this.#group);
-    const roster = parseRoster(entry.value);
+    const { stream, group, sessions, partitions: count } = this.#scope;
+    const seen = await readMembers(this.#store, sessions);
+    if (seen === undefined) throw notFound(stream, group);
     const partitions = await Promise.all(
-      Array.from({ length: this.#partitions }, (_, partition) => this.#readPartition(partition)),
+      Array.from({ length: count }, (_, partition) => this.#readPartition(partition)),
     );
-    const members = Object.entries(roster.members).map(([id, { state, startedAt }]) => ({
+    const members = seen.map(({ id, state, startedAt }) => ({
       id,
       state,
       partitions: partitions.flatMap(({ partition, owner }) => (owner === id ? [partition] : [])),
       startedAt: new Date(startedAt).toISOString(),
     }));
-    return { members: members.sort((a, b) => (a.id < b.id ? -1 : 1)), partitions };
+    return { members, partitions };
   }
 
   report(before: Reading, now: Reading, elapsedMs: number): GroupStatus {
     const { rateIn, rateOut } = rates(before.partitions, now.partitions, elapsedMs);
     const lag = now.partitions.reduce((sum, partition) => sum + partition.lag, 0);
+    const { stream, group } = this.#scope;
     return {
-      stream: this.#stream,
-      group: this.#group,
+      stream,
+      group,
       members: now.members,
       partitions: now.partitions.map(({ handled: _handled, ...partition }) => partition),
       totals: { lag, rateIn, rateOut },
@@ -177,9 +176,9 @@ class GroupReader {
 
   async #findDurable(partition: number, epoch: number): Promise<ConsumerInfo | undefined> {
     if (epoch === 0) return undefined;
-    const name = durableName(this.#group, partition, epoch);
+    const name = durableName(this.#scope.group, partition, epoch);
     try {
-      return await this.#link.manager.consumers.info(this.#stream, name);
+      return await this.#link.manager.consumers.info(this.#scope.stream, name);
     } catch (error) {
       if (isConsumerNotFound(error)) return undefined;
       throw this.#explain(error);
@@ -190,14 +189,14 @@ class GroupReader {
   async #countAfter(partition: number, checkpoint: number): Promise<number> {
     const { consumers } = this.#link.manager;
     try {
-      const counter = await consumers.add(this.#stream, {
+      const counter = await consumers.add(this.#scope.stream, {
         ack_policy: AckPolicy.None,
         deliver_policy: DeliverPolicy.StartSequence,
         opt_start_seq: checkpoint + 1,
-        filter_subject: partitionSubject(this.#subject, partition),
+        filter_subject: partitionSubject(this.#scope.subject, partition),
         mem_storage: true,
       });
-      await consumers.delete(this.#stream, counter.name);
+      await consumers.delete(this.#scope.stream, counter.name);
       return counter.num_pending;
     } catch (error) {
       throw this.#explain(error);
@@ -205,10 +204,15 @@ class GroupReader {
   }
 
   #explain(error: unknown): DocktorError {
-    if (!isStreamNotFound(error)) return fromNats(error, `read the consumers of ${this.#stream}`);
-    return new DocktorError("STREAM_NOT_FOUND", `stream ${this.#stream} does not exist any more`, {
-      cause: error,
-    });
+    if (!isStreamNotFound(error))
+      return fromNats(error, `read the consumers of ${this.#scope.stream}`);
+    return new DocktorError(
+      "STREAM_NOT_FOUND",
+      `stream ${this.#scope.stream} does not exist any more`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -229,6 +233,19 @@ function rates(
   const perSecond = (count: number): number =>
     elapsedMs === 0 ? 0 : Math.round((count / elapsedMs) * 10_000) / 10;
   return { rateIn: perSecond(arrived), rateOut: perSecond(handled) };
+}
+
+async function requireStream(link: Link, stream: string, group: string): Promise<void> {
+  try {
+    await link.manager.streams.info(stream);
+  } catch (error) {
+    if (!isStreamNotFound(error)) throw fromNats(error, `read stream ${stream}`);
+    throw new DocktorError(
+      "STREAM_NOT_FOUND",
+      `stream ${stream} does not exist: look at its name, or create it and the group with "docktor consume --stream ${stream} --group ${group}"`,
+      { cause: error },
+    );
+  }
 }
 
 function notFound(stream: string, group: string): DocktorError {

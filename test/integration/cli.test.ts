@@ -344,14 +344,44 @@ describeOnEachServer("docktor status", ({ start }) => {
 
     const shown = await docktor(["status"], { env });
     expect(shown.stdout).toMatch(/^b {7}active {5}4 {2}0-3 /m);
-    expect(shown.stdout).toMatch(/^lag 10, in 0\/s, out 0\/s$/m);
+    expect(shown.stdout).toMatch(/^lag 10, in 0\/s, out 0\/s \(rates from a sample of 500 ms\)$/m);
     await stopped(busy, "SIGKILL");
+  });
+
+  test("tells who is dead when nobody is left to find out, until somebody is", async () => {
+    const { url } = await start();
+    const env = { NATS_URL: url, PARTITIONS: "4", SESSION_TTL_MS: "500" };
+    const first = new Docktor(["consume", "--member-id=a", "--json"], { env });
+    await first.says('"partitions":[0,1,2,3]');
+    await stopped(first, "SIGKILL");
+    const members = async (): Promise<string> =>
+      (await statusOf(url)).members
+        .map(({ id, state, partitions }) => `${id} ${state} ${partitions.join()}`)
+        .join();
+    await eventually("a is dead", async () => (await members()) === "a dead 0,1,2,3");
+    const shown = await docktor(["status"], { env });
+    expect(shown.stdout).toMatch(/^a {7}dead {6}4 {2}0-3 {9}-$/m);
+    expect(shown.stdout).toContain("no live members: start one with docktor consume");
+
+    const second = new Docktor(["consume", "--member-id=b"], { env });
+    await eventually("b has all", async () => (await members()) === "b active 0,1,2,3");
+    expect(await stopped(second)).toMatchObject({ code: 0 });
   });
 
   test("an unknown group ends with what to type", async () => {
     const { url } = await start();
-    const ended = await docktor(["status", "--group", "NOBODY"], { env: { NATS_URL: url } });
+    const env = { NATS_URL: url };
+    await docktor(["publish", "--count", "0"], { env });
+    const ended = await docktor(["status", "--group", "NOBODY"], { env });
+    expect(complaint(ended)).toContain("no group NOBODY on stream EVENTS");
     expect(complaint(ended)).toContain('"docktor consume --stream EVENTS --group NOBODY"');
+    expect(ended).toMatchObject({ code: 1, stdout: "" });
+  });
+
+  test("an unknown stream is told from an unknown group", async () => {
+    const { url } = await start();
+    const ended = await docktor(["status", "--stream", "NOWHERE"], { env: { NATS_URL: url } });
+    expect(complaint(ended)).toContain("stream NOWHERE does not exist: look at its name");
     expect(ended).toMatchObject({ code: 1, stdout: "" });
   });
 });

@@ -96,7 +96,7 @@ const group: GroupStatus = {
 
 describe("a group", () => {
   test("as status shows it", () => {
-    expect(statusLines(group, Date.parse(startedAt) + 125_000)).toEqual([
+    expect(statusLines(group, Date.parse(startedAt) + 125_000, 500)).toEqual([
       "group WORKERS on stream EVENTS",
       "",
       "MEMBER  STATE     OWNS  PARTITIONS  UPTIME",
@@ -109,14 +109,29 @@ describe("a group", () => {
       "        2  b          2           7      0",
       "        3  -          0           0      0",
       "",
-      "lag 1,005, in 2.5/s, out 1,000/s",
+      "lag 1,005, in 2.5/s, out 1,000/s (rates from a sample of 500 ms)",
     ]);
   });
 
   test("without members, as status shows it", () => {
-    expect(statusLines({ ...group, members: [] }, 0)).toContain(
-      "no members: start one with docktor consume",
-    );
+    expect(statusLines({ ...group, members: [] }, 0, 500).slice(0, 4)).toEqual([
+      "group WORKERS on stream EVENTS",
+      "",
+      "no live members: start one with docktor consume",
+      "",
+    ]);
+  });
+
+  test("whose members are all dead, as status shows it", () => {
+    const dead = group.members.map((member) => ({ ...member, state: "dead" as const }));
+    expect(statusLines({ ...group, members: dead }, Date.now(), 500).slice(2, 8)).toEqual([
+      "MEMBER  STATE  OWNS  PARTITIONS  UPTIME",
+      "a       dead      2  0-1         -",
+      "b       dead      1  2           -",
+      "",
+      "no live members: start one with docktor consume",
+      "",
+    ]);
   });
 
   test("as the demo shows it", () => {

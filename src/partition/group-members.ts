@@ -1,0 +1,66 @@
+/** Who is on a group's roster and which of them live, as anyone can see it from outside. */
+import {
+  type MemberState,
+  parseRoster,
+  parseSession,
+  ROSTER_KEY,
+  type RosterMember,
+} from "../lease/records.ts";
+import type { Store } from "../lease/store.ts";
+
+/**
+ * How a member is.
+ *
+ * - `active`, `draining`: what it is about, by its own word; its session lives
+ * - `dead`: its session has expired, and nobody was there yet to take it off the roster. Its
+ *   partitions stay leased by it until another member takes them.
+ */
+export type MemberStatusState = MemberState | "dead";
+
+/** A member as its group knows it. */
+export interface SeenMember {
+  readonly id: string;
+  readonly state: MemberStatusState;
+  /** When it joined, Unix milliseconds by its own clock. */
+  readonly startedAt: number;
+}
+
+/**
+ * The members on the roster, sorted by id; undefined when there never was one.
+ *
+ * @param sessions undefined when the bucket is gone, and every session with it
+ * @throws DocktorError RECORD_INVALID, TIMEOUT, CONNECTION_CLOSED
+ */
+export async function readMembers(
+  leases: Store,
+  sessions: Store | undefined,
+): Promise<SeenMember[] | undefined> {
+  for (;;) {
+    const entry = await leases.get(ROSTER_KEY);
+    if (entry === undefined) return undefined;
+    const seen = await Promise.all(
+      Object.entries(parseRoster(entry.value).members).map(async ([id, member]) => {
+        const state: MemberStatusState = (await lives(sessions, id, member))
+          ? member.state
+          : "dead";
+        return { id, state, startedAt: member.startedAt };
+      }),
+    );
+    const lost = seen.some(({ state }) => state === "dead");
+    // Who left between the two looks took its session along, and is not dead.
+    if (lost && (await leases.get(ROSTER_KEY))?.revision !== entry.revision) continue;
+    return seen.sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+}
+
+/** Whether the session under the id lives, and is that of this life of the member. */
+async function lives(
+  sessions: Store | undefined,
+  id: string,
+  { incarnation }: RosterMember,
+): Promise<boolean> {
+  const entry = await sessions?.get(id);
+  if (entry === undefined) return false;
+  const session = parseSession(id, entry.value);
+  return session.incarnation === incarnation && session.expired === undefined;
+}
