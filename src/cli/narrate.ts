@@ -1,15 +1,23 @@
 /** Tells what happens to a consumer: in the log for people, or as lines of JSON for programs. */
 import type { Logger } from "pino";
-import type { Consumer, ConsumerEvents } from "../index.ts";
+import type { Consumer, ConsumerEvents, DocktorError } from "../index.ts";
 import { plural, ranges } from "./format.ts";
 
 /** Partitions that come or go within this time make one line. */
 const QUIET_MS = 100;
 
+/** Failures of handlers make one line in this time: a sink that is down fails every partition again and again. */
+const FAILURES_MS = 10_000;
+
 /** Logs the consumer's events; what a program would read from `--json`, a person reads here. */
 export function narrate(consumer: Consumer, log: Logger): void {
   const moves = new Gathering((what, partitions) => log.info(`${what} ${ranges(partitions)}`));
   const losses = new Gathering((what, partitions) => log.warn(`${what} ${ranges(partitions)}`));
+  const failures = new Sparing(({ code, message }, untold) => {
+    const more =
+      untold === 0 ? "" : ` (${plural(untold, "more failure")} since the last such line)`;
+    log.error({ code }, `${message}${more}`);
+  });
   /** Says it now, as it came before what is said next. */
   const say = (line: string): void => {
     moves.tell();
@@ -38,8 +46,9 @@ export function narrate(consumer: Consumer, log: Logger): void {
     say(`${plural(members.length, "member")}; own ${ranges(partitions)}`);
   });
   consumer.on("error", (error) => {
+    if (error.code === "HANDLER_FAILED") failures.add(error);
     // The command's last line tells that one.
-    if (consumer.state !== "failed") log.error({ code: error.code }, error.message);
+    else if (consumer.state !== "failed") log.error({ code: error.code }, error.message);
   });
 }
 
@@ -97,5 +106,32 @@ class Gathering {
     clearTimeout(this.#timer);
     for (const [what, partitions] of this.#gathered) this.#tell(what, partitions);
     this.#gathered.clear();
+  }
+}
+
+/** Tells the first error at once; then the newest one now and then, with how many were left out. */
+class Sparing {
+  readonly #tell: (error: DocktorError, untold: number) => void;
+  #newest: DocktorError | undefined;
+  #untold = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(tell: (error: DocktorError, untold: number) => void) {
+    this.#tell = tell;
+  }
+
+  add(error: DocktorError): void {
+    if (this.#newest !== undefined) this.#untold++;
+    this.#newest = error;
+    if (this.#timer === undefined) this.#say();
+  }
+
+  #say(): void {
+    this.#timer = undefined;
+    if (this.#newest === undefined) return;
+    this.#tell(this.#newest, this.#untold);
+    this.#newest = undefined;
+    this.#untold = 0;
+    this.#timer = setTimeout(() => this.#say(), FAILURES_MS).unref();
   }
 }
