@@ -23,7 +23,7 @@ const RETRIABLE = {
   TIMEOUT: true,
   /** The stream does not exist. */
   STREAM_NOT_FOUND: false,
-  /** The stream exists but does not store the partitions' subjects. */
+  /** The stream does not store the partitions' subjects, or cannot, as another one does. */
   STREAM_SUBJECT_MISMATCH: false,
   /** The stream has a setting under which messages could be lost or acks mean nothing. */
   STREAM_UNSUITABLE: false,

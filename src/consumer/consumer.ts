@@ -81,6 +81,11 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
     return this.#resources?.partitions;
   }
 
+  /** Whether this consumer has created the stream, as `ensureStream` lets it. */
+  get streamCreated(): boolean {
+    return this.#resources?.streamCreated ?? false;
+  }
+
   /** The TTL of sessions that the group runs on, in milliseconds; undefined until joined. */
   get sessionTtlMs(): number | undefined {
     return this.#membership?.ttlMs;

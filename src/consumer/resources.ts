@@ -14,6 +14,8 @@ export interface Resources {
   /** Whether the stream is a work queue: it removes what is acked, message by message. */
   readonly workQueue: boolean;
   readonly partitions: number;
+  /** Whether the stream was created for this consumer. */
+  readonly streamCreated: boolean;
   readonly sessions: SessionStore;
   readonly leases: Store;
 }
@@ -35,7 +37,7 @@ export async function openResources(settings: ConsumerSettings): Promise<Resourc
 
 async function open(link: Link, settings: ConsumerSettings): Promise<Resources> {
   const { stream, subject, group, ttlMs, ensureStream } = settings;
-  const { config, partitions } = await openPartitionedStream(link, {
+  const { config, partitions, created } = await openPartitionedStream(link, {
     stream,
     subject,
     partitions: settings.partitions,
@@ -50,7 +52,7 @@ async function open(link: Link, settings: ConsumerSettings): Promise<Resources> 
   });
   const leases = await openBucket(link, leasesBucket(stream, group), { replicas });
   const workQueue = config.retention === RetentionPolicy.Workqueue;
-  return { link, workQueue, partitions, sessions, leases };
+  return { link, workQueue, partitions, streamCreated: created, sessions, leases };
 }
 
 /** The stream as it is now. */

@@ -10,6 +10,7 @@ const API = {
   jetStreamDisabledForAccount: 10039,
   messageNotFound: 10037,
   streamNotFound: 10059,
+  subjectOverlap: 10065,
   wrongLastSequence: 10071,
   /** The same conflict as reported by newer replicated streams. */
   wrongLastSequenceReplicated: 10164,
@@ -28,6 +29,11 @@ function isWrongRevision(error: unknown): boolean {
 /** Whether the stream, or the bucket, does not exist. */
 export function isStreamNotFound(error: unknown): boolean {
   return apiCode(error) === API.streamNotFound;
+}
+
+/** Whether another stream stores subjects that the new one was to store. */
+export function isSubjectOverlap(error: unknown): boolean {
+  return apiCode(error) === API.subjectOverlap;
 }
 
 /** Whether the consumer does not exist. */

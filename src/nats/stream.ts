@@ -7,7 +7,7 @@ import {
   type StreamInfo,
 } from "@nats-io/jetstream";
 import { DocktorError } from "../errors.ts";
-import { fromNats, isStreamNotFound } from "./errors.ts";
+import { fromNats, isStreamNotFound, isSubjectOverlap } from "./errors.ts";
 
 /** What a stream must be able to hold. */
 export interface StreamRequirements {
@@ -23,16 +23,23 @@ export interface StreamRequirements {
   ensureStream?: boolean | Partial<StreamConfig>;
 }
 
+/** A stream that can serve. */
+export interface OpenedStream {
+  readonly config: StreamConfig;
+  /** Whether it was created just now. */
+  readonly created: boolean;
+}
+
 /**
- * The stream's description, after checking that it can serve.
+ * Opens the stream, after checking that it can serve.
  *
  * @throws DocktorError STREAM_NOT_FOUND, STREAM_SUBJECT_MISMATCH, STREAM_UNSUITABLE
  */
 export async function openStream(
   manager: JetStreamManager,
   wanted: StreamRequirements,
-): Promise<StreamInfo> {
-  const info = await findOrCreate(manager, wanted);
+): Promise<OpenedStream> {
+  const { info, created } = await findOrCreate(manager, wanted);
   requireSubjects(info, wanted.subjects);
   if (info.config.retention === RetentionPolicy.Interest) {
     throw unsuitable(
@@ -43,16 +50,16 @@ export async function openStream(
   if (info.config.no_ack) {
     throw unsuitable(info, "does not acknowledge messages (no_ack); set no_ack to false");
   }
-  return info;
+  return { config: info.config, created };
 }
 
 async function findOrCreate(
   manager: JetStreamManager,
   wanted: StreamRequirements,
-): Promise<StreamInfo> {
+): Promise<{ info: StreamInfo; created: boolean }> {
   const { stream, ensureStream } = wanted;
   try {
-    return await manager.streams.info(stream);
+    return { info: await manager.streams.info(stream), created: false };
   } catch (error) {
     if (!isStreamNotFound(error)) throw fromNats(error, `read stream ${stream}`);
     if (ensureStream === undefined || ensureStream === false) {
@@ -64,18 +71,37 @@ async function findOrCreate(
     }
   }
   try {
-    return await manager.streams.add({
+    const info = await manager.streams.add({
       storage: StorageType.File,
       ...(typeof ensureStream === "object" ? ensureStream : {}),
       name: stream,
       subjects: [...wanted.createSubjects],
     });
+    return { info, created: true };
   } catch (error) {
     // Another process may have created it in between; then it is there now.
     const raced = await manager.streams.info(stream).catch(() => undefined);
-    if (raced !== undefined) return raced;
+    if (raced !== undefined) return { info: raced, created: false };
+    if (isSubjectOverlap(error)) throw await explainOverlap(manager, wanted, error);
     throw fromNats(error, `create stream ${stream}`);
   }
+}
+
+async function explainOverlap(
+  manager: JetStreamManager,
+  { stream, createSubjects }: StreamRequirements,
+  cause: unknown,
+): Promise<DocktorError> {
+  const others = new Set<string>();
+  for (const subject of createSubjects) {
+    for await (const name of manager.streams.names(subject)) others.add(name);
+  }
+  const taken = createSubjects.join(", ");
+  return new DocktorError(
+    "STREAM_SUBJECT_MISMATCH",
+    `stream ${stream} cannot be created: another one, ${[...others].join(", ")}, stores messages of ${taken} already; use that stream, or another subject`,
+    { cause },
+  );
 }
 
 function requireSubjects(info: StreamInfo, subjects: readonly string[]): void {

@@ -3,7 +3,7 @@ import type { StreamConfig } from "@nats-io/jetstream";
 import type { Link } from "../nats/connection.ts";
 import { openStream } from "../nats/stream.ts";
 import { allPartitionSubjects, partitionSubjects } from "./names.ts";
-import { agreeOnPartitions, readTopology, type TopologyScope } from "./topology.ts";
+import { agreeOnPartitions, readTopology, type TopologyScope, unknownCount } from "./topology.ts";
 
 /** What is to be opened. */
 export interface PartitionedStreamOptions extends TopologyScope {
@@ -17,6 +17,8 @@ export interface PartitionedStreamOptions extends TopologyScope {
 export interface PartitionedStream {
   readonly config: StreamConfig;
   readonly partitions: number;
+  /** Whether the stream was created just now. */
+  readonly created: boolean;
 }
 
 /**
@@ -30,7 +32,9 @@ export async function openPartitionedStream(
   { stream, subject, partitions, ensureStream }: PartitionedStreamOptions,
 ): Promise<PartitionedStream> {
   const count = partitions ?? (await readTopology(link, { stream, subject }))?.partitions;
-  const { config } = await openStream(link.manager, {
+  // A call that must fail creates nothing.
+  if (count === undefined && ensureStream !== false) throw unknownCount({ stream, subject });
+  const { config, created } = await openStream(link.manager, {
     stream,
     subjects: partitionSubjects(subject, count ?? 1),
     createSubjects: [allPartitionSubjects(subject)],
@@ -41,5 +45,5 @@ export async function openPartitionedStream(
     ...scope,
     ...(count === undefined ? {} : { partitions: count }),
   });
-  return { config, partitions: agreed };
+  return { config, partitions: agreed, created };
 }

@@ -47,12 +47,7 @@ export async function agreeOnPartitions(
   const known = await readTopology(link, scope);
   if (known !== undefined) return check(scope, known);
   const { partitions } = scope;
-  if (partitions === undefined) {
-    throw new DocktorError(
-      "PARTITION_COUNT_UNKNOWN",
-      `nobody has set how many partitions ${scope.subject} on stream ${scope.stream} has: give the option partitions once`,
-    );
-  }
+  if (partitions === undefined) throw unknownCount(scope);
   const store = await openBucket(link, TOPOLOGY_BUCKET, {
     replicas: scope.replicas,
   });
@@ -69,6 +64,14 @@ export async function agreeOnPartitions(
     if (first === undefined) throw error;
     return check(scope, first);
   }
+}
+
+/** The error for a count that was left out although nobody has set it. */
+export function unknownCount({ stream, subject }: TopologyScope): DocktorError {
+  return new DocktorError(
+    "PARTITION_COUNT_UNKNOWN",
+    `nobody has set how many partitions ${subject} on stream ${stream} has: give the option partitions once`,
+  );
 }
 
 function key(scope: TopologyScope): string {

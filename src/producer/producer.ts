@@ -30,6 +30,7 @@ interface Prepared {
   readonly link: Link;
   readonly options: ProducerSettings;
   readonly partitions: number;
+  readonly streamCreated: boolean;
   readonly duplicateWindowMs: number;
 }
 
@@ -54,6 +55,8 @@ interface Prepared {
 export class Producer implements AsyncDisposable {
   /** How many partitions the subject has. */
   readonly partitions: number;
+  /** Whether this producer has created the stream, as `ensureStream` lets it. */
+  readonly streamCreated: boolean;
   readonly #link: Link;
   readonly #options: ProducerSettings;
   readonly #subjects: readonly string[];
@@ -63,8 +66,10 @@ export class Producer implements AsyncDisposable {
   #published = 0;
   #closed: Promise<void> | undefined;
 
-  private constructor({ link, options, partitions, duplicateWindowMs }: Prepared) {
+  private constructor(prepared: Prepared) {
+    const { link, options, partitions, streamCreated, duplicateWindowMs } = prepared;
     this.partitions = partitions;
+    this.streamCreated = streamCreated;
     this.#link = link;
     this.#options = options;
     this.#subjects = partitionSubjects(options.subject, partitions);
@@ -226,7 +231,7 @@ async function prepare(
   options: ProducerOptions,
 ): Promise<Prepared> {
   const { stream, subject } = resolved;
-  const { config, partitions } = await openPartitionedStream(link, {
+  const { config, partitions, created } = await openPartitionedStream(link, {
     stream,
     subject,
     partitions: resolved.partitions,
@@ -236,6 +241,7 @@ async function prepare(
     link,
     options: resolved,
     partitions,
+    streamCreated: created,
     duplicateWindowMs: millis(config.duplicate_window),
   };
 }

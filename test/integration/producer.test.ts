@@ -197,7 +197,8 @@ describeOnEachServer("a producer", ({ start }) => {
     await expect(
       Producer.connect({ servers: url, stream: STREAM, subject: "events", ensureStream: true }),
     ).rejects.toEqual(code("PARTITION_COUNT_UNKNOWN"));
-    await open(url);
+    expect((await open(url)).streamCreated, "the refused call created nothing").toBe(true);
+    expect((await open(url)).streamCreated).toBe(false);
     await expect(open(url, { partitions: 9 })).rejects.toEqual(
       code("PARTITION_COUNT_MISMATCH", "8"),
     );
