@@ -1,6 +1,7 @@
 /** `docktor consume`: one member of a group, until it is stopped. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
+import type { Logger } from "pino";
 import {
   Consumer,
   DocktorError,
@@ -8,7 +9,7 @@ import {
   isDocktorError,
   RecordWriter,
 } from "../index.ts";
-import { duration, plural, ranges, rate } from "./format.ts";
+import { count, duration, plural, ranges, rate } from "./format.ts";
 import { createLog } from "./log.ts";
 import { eventsAsObjects, narrate } from "./narrate.ts";
 import { print, printJson } from "./output.ts";
@@ -87,6 +88,7 @@ async function consume(flags: Flags): Promise<void> {
       work.open(consumer.memberId);
       if (stopping) await consumer.close();
       await consumer.run({ eachMessage: work.handle });
+      tellOpening(consumer, flags, log);
       return consumer;
     });
     const summary = setInterval(() => {
@@ -127,6 +129,19 @@ function createConsumer(flags: Flags, partitions: number | undefined): Consumer 
       ? {}
       : { concurrency: { perPartition: concurrency, by: "key" as const } }),
   });
+}
+
+/** What the user may not know of the group that was joined. */
+function tellOpening(
+  { streamCreated, sessionTtlMs }: Consumer,
+  { stream, sessionTtlMs: wantedMs }: Flags,
+  log: Logger,
+): void {
+  if (streamCreated) log.info(`created stream ${stream}`);
+  if (sessionTtlMs === undefined || sessionTtlMs === wantedMs) return;
+  log.info(
+    `the group's session TTL is ${count(sessionTtlMs)} ms, as its members have it, not ${count(wantedMs)} ms`,
+  );
 }
 
 interface Progress {

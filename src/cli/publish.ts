@@ -70,6 +70,7 @@ async function publish(flags: Flags, command: Command): Promise<void> {
       ...(partitions === undefined ? {} : { partitions }),
     }),
   );
+  if (producer.streamCreated) log.info(`created stream ${stream}`);
   log.debug(`publishing to ${subject} on stream ${stream}, ${producer.partitions} partitions`);
   const feed = new Feed(producer, {
     pacer,

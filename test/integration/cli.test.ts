@@ -37,15 +37,18 @@ describeOnEachServer("docktor publish", ({ start, version }) => {
       env: { NATS_URL: url },
     });
     expect(ended.stdout).toMatch(/^\{"published":500,"failed":0,"durationMs":\d+\}\n$/);
-    expect(ended).toMatchObject({ code: 0, stderr: "" });
+    expect(ended).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining("created stream EVENTS"),
+    });
 
     const { manager } = await link(url);
     const { config, state } = await manager.streams.info(STREAM);
     expect(config).toMatchObject({ subjects: ["events.p.*"], storage: "file" });
     expect(state).toMatchObject({ messages: 500 });
-    expect((await docktor(["publish", "--count", "0"], { env: { NATS_URL: url } })).stdout).toMatch(
-      /^published 0 messages in .*, 0 failed\n$/,
-    );
+    const again = await docktor(["publish", "--count", "0"], { env: { NATS_URL: url } });
+    expect(again.stdout).toMatch(/^published 0 messages in .*, 0 failed\n$/);
+    expect(again.stderr).toBe("");
   });
 
   test("keys, payload, stream, subject and partitions are as asked for", async () => {
@@ -91,7 +94,7 @@ describeOnEachServer("docktor publish", ({ start, version }) => {
 
   test("a payload over max_payload fails in one line, once", async () => {
     const { url } = await start();
-    const env = { NATS_URL: url };
+    const env = { NATS_URL: url, LOG_LEVEL: "warn" };
     const size = ["--payload-bytes", "1100000"];
     const counted = await docktor(["publish", "--count", "3", "--json", ...size], { env });
     expect(complaint(counted)).toContain("the server accepts 1048576");
@@ -245,6 +248,19 @@ describeOnEachServer("docktor consume", ({ start }) => {
     expect(await stopped(consume)).toMatchObject({ code: 0 });
     const verdict = judge([], recordsIn(folder, "a"), { orderBy: "key" });
     expect(verdict).toMatchObject({ processed: 100, duplicated: 0, outOfOrder: 0 });
+  });
+
+  test("tells that it has created the stream, and when the group has another TTL", async () => {
+    const { url } = await start();
+    const env = { NATS_URL: url };
+    const first = new Docktor(["consume", "--session-ttl-ms", "2000"], { env });
+    await first.says("created stream EVENTS");
+    const second = new Docktor(["consume"], { env });
+    await second.says("the group's session TTL is 2,000 ms, as its members have it, not 5,000 ms");
+    expect(second.stderr).not.toContain("created stream");
+    const ended = await Promise.all([stopped(first), stopped(second)]);
+    expect(ended.map(({ code }) => code)).toEqual([0, 0]);
+    expect(first.stderr).not.toContain("session TTL");
   });
 
   test("a second member of the same id is refused", async () => {
@@ -405,6 +421,18 @@ describeOnEachServer("docktor", ({ start }) => {
     expect(ended.code).toBe(2);
     const { config } = await manager.streams.info(STREAM);
     expect(config.subjects).toEqual(["other.>"]);
+  });
+
+  test.each(["publish", "consume"])("%s where another stream has the subjects", async (command) => {
+    const { url } = await start();
+    const { manager } = await link(url);
+    await manager.streams.add({ name: "LEGACY", subjects: ["events.>"] });
+    const ended = await docktor([command], { env: { NATS_URL: url } });
+    expect(complaint(ended)).toContain(
+      "stream EVENTS cannot be created: another one, LEGACY, stores messages of events.p.* already",
+    );
+    expect(ended.stderr.trim().split("\n")).toHaveLength(1);
+    expect(ended.code).toBe(2);
   });
 
   test.each(["publish", "consume"])("%s on a stream that would lose messages", async (command) => {
