@@ -1,6 +1,5 @@
 /** One member's rebalancer in a group whose other members are the test's: what they write is said. */
 import type { DocktorError } from "../../src/errors.ts";
-import type { Lease } from "../../src/lease/lease.ts";
 import {
   type LeaseRecord,
   leaseKey,
@@ -10,56 +9,12 @@ import {
 import { Session } from "../../src/lease/session.ts";
 import { ABSENT, type Store } from "../../src/lease/store.ts";
 import { GroupView } from "../../src/lease/view.ts";
-import { type PartitionWork, Rebalancer } from "../../src/partition/rebalancer.ts";
+import { Rebalancer } from "../../src/partition/rebalancer.ts";
 import { ManualClock } from "./clock.ts";
+import { FakeWork } from "./fake-work.ts";
 import { MemoryStore } from "./memory-store.ts";
 
 const TTL = 3_000;
-
-/** Notes what it is told to do, and does as the test says. */
-class FakeWork implements PartitionWork {
-  readonly #leases = new Map<number, Lease>();
-  readonly #log: string[] = [];
-  onStart = (_lease: Lease): Promise<void> => Promise.resolve();
-  onPrepare = (): Promise<boolean> => Promise.resolve(true);
-  onFinish = (): Promise<void> => Promise.resolve();
-
-  /** The last lease with which it was told to start. */
-  leaseOf(partition: number): Lease {
-    const lease = this.#leases.get(partition);
-    if (lease === undefined) throw new Error(`no work was started on ${partition}`);
-    return lease;
-  }
-
-  /** What happened since the last look. */
-  news(): string[] {
-    return this.#log.splice(0);
-  }
-
-  async start(lease: Lease): Promise<void> {
-    this.#log.push(`start ${lease.partition} in epoch ${lease.epoch}`);
-    this.#leases.set(lease.partition, lease);
-    await this.onStart(lease);
-  }
-
-  async prepare({ partition }: Lease): Promise<boolean> {
-    this.#log.push(`prepare ${partition}`);
-    return await this.onPrepare();
-  }
-
-  async finish({ partition }: Lease): Promise<void> {
-    this.#log.push(`finish ${partition}`);
-    await this.onFinish();
-  }
-
-  released({ partition }: Lease, next: string | undefined, durationMs: number): void {
-    this.#log.push(`released ${partition} to ${next ?? "anyone"} after ${durationMs} ms`);
-  }
-
-  abort({ partition, epoch }: Lease, reason: DocktorError): void {
-    this.#log.push(`abort ${partition} in epoch ${epoch}: ${reason.code}`);
-  }
-}
 
 /** Member `a` of a group, with a real session and view over a store in memory. */
 export class GroupOfOne {
