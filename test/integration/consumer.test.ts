@@ -413,7 +413,7 @@ describeOnEachServer("a consumer", ({ start }) => {
     const roster = await manager.streams.getMessage("KV_docktor_EVENTS_WORKERS_leases", {
       last_by_subj: "$KV.docktor_EVENTS_WORKERS_leases.lease.roster",
     });
-    expect(roster?.json()).toMatchObject({ members: {} });
+    expect(roster?.json()).toHaveProperty("members", {});
   });
 
   test("consumes a work queue: what is handled is gone from the stream", async () => {

@@ -1,0 +1,151 @@
+/** How a member hands its partitions over, and what it leaves behind. */
+import { once } from "node:events";
+import { expect, test } from "vitest";
+import { findBucket, type KvStore } from "../../src/lease/kv-store.ts";
+import { checkpointKey, leaseKey, ROSTER_KEY } from "../../src/lease/records.ts";
+import { changeRoster, withMember } from "../../src/lease/roster.ts";
+import { leasesBucket, membersBucket } from "../../src/partition/names.ts";
+import { partitionOf } from "../../src/partition/partitioner.ts";
+import { judge } from "../../src/record/oracle.ts";
+import {
+  eventually,
+  GROUP,
+  link,
+  member,
+  numbered,
+  publish,
+  Records,
+  STREAM,
+  SUBJECT,
+} from "../support/group.ts";
+import { describeOnEachServer } from "../support/servers.ts";
+
+const identity = { stream: STREAM, subject: SUBJECT, group: GROUP };
+/** So long that nothing here can come of its expiring. */
+const session = { ttlMs: 60_000 };
+
+async function bucket(url: string, name: string): Promise<KvStore> {
+  const found = await findBucket(await link(url), name);
+  return found ?? expect.fail(`there is no bucket ${name}`);
+}
+
+/** Lets a member into the roster that never comes for its partitions. */
+async function letIn(leases: KvStore, memberId: string): Promise<void> {
+  const entry = { incarnation: "a life", state: "active" as const, startedAt: 0 };
+  await changeRoster(leases, identity, (roster) => roster && withMember(roster, memberId, entry));
+}
+
+/** A server's time, so that it can be compared as text. */
+const comparable = (time: string): string =>
+  time.replace(/(?:\.(\d+))?Z$/, (_, fraction = "") => `.${String(fraction).padEnd(9, "0")}Z`);
+
+describeOnEachServer("a hand-over", ({ start }) => {
+  test("makes the next epoch's durable, from no later than the checkpoint, before the release that says so", async () => {
+    const { url } = await start();
+    const { manager } = await link(url);
+    const published = await publish(url, numbered(40), 2);
+    const records = new Records();
+    const owner = member(url, { memberId: "owner", partitions: 2, session });
+    await owner.run({ eachMessage: records.handler("owner") });
+    await eventually("all are handled", () => records.count === published.length);
+    const leases = await bucket(url, leasesBucket(STREAM, GROUP));
+    const released = once(owner, "partition:released");
+    await letIn(leases, "newcomer");
+    expect(await released).toMatchObject([{ partition: 1, epoch: 1, next: "newcomer" }]);
+
+    const name = leasesBucket(STREAM, GROUP);
+    const release = await manager.streams.getMessage(`KV_${name}`, {
+      last_by_subj: `$KV.${name}.${leaseKey(1)}`,
+    });
+    expect(release?.json()).toEqual({ epoch: 1, next: "newcomer", prepared: true });
+    const durable = await manager.consumers.info(STREAM, `${GROUP}-p1-e2`);
+    const releasedAt = comparable(release?.timestamp ?? "");
+    expect(comparable(durable.created) < releasedAt).toBe(true);
+    const committed = (await leases.get(checkpointKey(1)))?.value as { sequence: number };
+    expect(committed.sequence).toBeGreaterThan(0);
+    expect(durable.config).toMatchObject({ filter_subject: `${SUBJECT}.p.1` });
+    expect(durable.config.opt_start_seq).toBeLessThanOrEqual(committed.sequence + 1);
+    expect(durable.delivered.consumer_seq).toBe(0);
+  });
+
+  test("of a member that drains the moment it is in the group, its claims under way, loses nothing and leaves nothing behind", async () => {
+    const { url } = await start();
+    const partitions = 32;
+    const published = await publish(url, numbered(500, 200), partitions);
+    const records = new Records();
+    const hasty = member(url, { memberId: "hasty", partitions, session });
+    await hasty.run({ eachMessage: records.handler("hasty") });
+    const draining = hasty.drain();
+    expect([hasty.state, hasty.assignment]).toEqual(["draining", []]);
+    await draining;
+    expect([hasty.state, hasty.errors, await hasty.closed()]).toEqual(["closed", [], undefined]);
+
+    const leases = await bucket(url, leasesBucket(STREAM, GROUP));
+    const sessions = await bucket(url, membersBucket(STREAM, GROUP));
+    for (let partition = 0; partition < partitions; partition++) {
+      expect((await leases.get(leaseKey(partition)))?.value ?? {}).not.toHaveProperty("owner");
+    }
+    expect((await leases.get(ROSTER_KEY))?.value).toHaveProperty("members", {});
+    expect(await sessions.get("hasty")).toBeUndefined();
+
+    const next = member(url, { memberId: "next", partitions, session });
+    await next.run({ eachMessage: records.handler("next") });
+    await eventually("all are handled", () => records.count === published.length);
+    expect(judge(published, records.all)).toMatchObject({ lost: 0, duplicated: 0, outOfOrder: 0 });
+  });
+
+  test("leaves neither a session nor a place in the roster to a member that has drained", async () => {
+    const { url } = await start();
+    const leaving = member(url, { memberId: "leaving", session });
+    await leaving.run({ eachMessage: () => {} });
+    await eventually("it owns all", () => leaving.assignment.length === 4);
+    const leases = await bucket(url, leasesBucket(STREAM, GROUP));
+    const sessions = await bucket(url, membersBucket(STREAM, GROUP));
+    expect(await sessions.get("leaving")).toBeDefined();
+    await leaving.drain();
+    expect(await sessions.get("leaving")).toBeUndefined();
+    expect((await leases.get(ROSTER_KEY))?.value).toHaveProperty("members", {});
+  });
+
+  test("in which a handler fails handles nothing of its key behind it, although other keys went ahead", async () => {
+    const { url } = await start();
+    const [a = "", b = ""] = Array.from({ length: 50 }, (_, i) => `key-${i}`).filter(
+      (key) => partitionOf(key, 4) === 0,
+    );
+    await publish(url, [
+      { key: a, data: "a1" },
+      { key: a, data: "a2" },
+      { key: b, data: "b1" },
+    ]);
+    let go = (): void => {};
+    const held = new Promise<void>((resolve) => (go = resolve));
+    const calls: string[] = [];
+    const options = { concurrency: { perPartition: 2, by: "key" as const } };
+    const first = member(url, { memberId: "first", ...options });
+    await first.run({
+      eachMessage: async (message) => {
+        calls.push(`first ${message.string()}`);
+        await held;
+        if (message.string() === "a1") throw new Error("a1 cannot be handled here");
+      },
+    });
+    await eventually("both keys are under way", () => calls.length === 2);
+    const second = member(url, { memberId: "second", ...options });
+    await second.run({
+      eachMessage: (message) => void calls.push(`second ${message.string()}`),
+    });
+    await eventually("they share", () => second.assignment.length === 2);
+    // Partitions 0 and 1 are released together: once 1 is, 0 is about to be.
+    const releasing = once(first, "partition:released");
+    const drained = first.drain();
+    await releasing;
+    go();
+    await drained;
+    await eventually("the rest is handled", () => calls.length === 5);
+    expect(calls.slice(0, 2)).toEqual(["first a1", "first b1"]);
+    // The last one once more: it could not be committed past the one that failed.
+    expect(calls.slice(2).sort()).toEqual(["second a1", "second a2", "second b1"]);
+    expect(calls.indexOf("second a1")).toBeLessThan(calls.indexOf("second a2"));
+    expect([first.state, first.errors]).toEqual(["closed", []]);
+  });
+});
