@@ -1,4 +1,5 @@
 /** What comes back to a member: a partition that it had lost, the server after a cut. */
+import { once } from "node:events";
 import { expect, test } from "vitest";
 import { findBucket } from "../../src/lease/kv-store.ts";
 import { checkpointKey, leaseKey } from "../../src/lease/records.ts";
@@ -59,8 +60,8 @@ describeOnEachServer("a member", ({ start }) => {
       const taken = { epoch: 2, owner: "stranger", incarnation: "gone" };
       await leases?.write(leaseKey(partition), taken, lease?.revision ?? 0);
       await eventually(`partition ${partition} is claimed back`, async () => {
-        const sealed = await leases?.get(checkpointKey(partition));
-        return (sealed?.value as { epoch: number }).epoch === 3;
+        const sealed = (await leases?.get(checkpointKey(partition)))?.value as { epoch: number };
+        return sealed.epoch === 3;
       });
     }
     // What waits for nothing comes first, although it was claimed last.
@@ -77,8 +78,10 @@ describeOnEachServer("a member", ({ start }) => {
     const proxy = await startProxy(server.port);
     closeAfterTest(() => proxy.close());
     const cutOff = member(proxy.url, { memberId: "cut-off", session });
+    const balanced = once(cutOff, "rebalance");
     await cutOff.run({ eachMessage: () => {} });
-    await eventually("it owns all", () => cutOff.assignment.length === 4);
+    await balanced;
+    expect(cutOff.assignment).toHaveLength(4);
     const { manager } = await link(server.url);
     const watches = await manager.consumers.list(`KV_${BUCKET}`).next();
     expect(watches).toHaveLength(1);
