@@ -107,7 +107,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
     }
     this.#state = "joining";
     try {
-      const resources = await openResources(this.#settings);
+      const resources = await openResources(this.#settings, {
+        signal: this.#stopped.signal,
+        onTimeout: this.#onError,
+      });
       this.#resources = resources;
       if (this.#over) {
         await resources.link.close();

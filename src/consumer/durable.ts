@@ -9,6 +9,7 @@ import type PQueue from "p-queue";
 import { setTimeout } from "node:timers/promises";
 import { nanos } from "@nats-io/transport-node";
 import type { Link } from "../nats/connection.ts";
+import { findConsumer } from "../nats/consumer.ts";
 import { fromNats, isConsumerNotFound, isStreamNotFound } from "../nats/errors.ts";
 import { durableName, partitionSubject } from "../partition/names.ts";
 
@@ -48,7 +49,7 @@ export interface DurableOptions {
 export async function openDurable(options: DurableOptions): Promise<ConsumerInfo> {
   const { link, stream, group, partition, epoch, after } = options;
   const name = durableName(group, partition, epoch);
-  const found = await find(link, stream, name);
+  const found = await findConsumer(link.manager, stream, name);
   if (found === undefined) return await createDurable(options);
   const unused = found.delivered.consumer_seq === 0;
   if (unused && (found.config.opt_start_seq ?? 0) <= after + 1) return found;
@@ -113,13 +114,4 @@ function flowOf({ workQueue, after }: DurableOptions): Partial<ConsumerConfig> {
     deliver_policy: DeliverPolicy.StartSequence,
     opt_start_seq: after + 1,
   };
-}
-
-async function find(link: Link, stream: string, name: string): Promise<ConsumerInfo | undefined> {
-  try {
-    return await link.manager.consumers.info(stream, name);
-  } catch (error) {
-    if (isConsumerNotFound(error)) return undefined;
-    throw fromNats(error, `read durable ${name} of stream ${stream}`);
-  }
 }

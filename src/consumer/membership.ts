@@ -3,6 +3,7 @@ import { slept, systemClock } from "../clock.ts";
 import { type DocktorError, toDocktorError } from "../errors.ts";
 import type { Tell } from "../events.ts";
 import type { Lease } from "../lease/lease.ts";
+import { patiently } from "../nats/patience.ts";
 import { Member } from "../partition/member.ts";
 import type { ConsumerSettings } from "./options.ts";
 import type { Resources } from "./resources.ts";
@@ -51,7 +52,9 @@ export class Membership {
    * @throws DocktorError of the first join
    */
   async join(): Promise<void> {
-    const member = await this.#enter();
+    const { stopped, onError } = this.#options;
+    const patience = { signal: stopped, onTimeout: onError };
+    const member = await patiently(patience, () => this.#enter());
     void this.#stay(member);
   }
 

@@ -5,6 +5,7 @@ import type { SessionStore, Store } from "../lease/store.ts";
 import { type Link, openLink } from "../nats/connection.ts";
 import { fromNats } from "../nats/errors.ts";
 import { leasesBucket, membersBucket } from "../partition/names.ts";
+import { type PatienceOptions, patiently } from "../nats/patience.ts";
 import { openPartitionedStream } from "../partition/stream.ts";
 import type { ConsumerSettings } from "./options.ts";
 
@@ -25,10 +26,13 @@ export interface Resources {
  *
  * @throws DocktorError of the connection, the stream, the topology or the buckets
  */
-export async function openResources(settings: ConsumerSettings): Promise<Resources> {
+export async function openResources(
+  settings: ConsumerSettings,
+  patience: PatienceOptions,
+): Promise<Resources> {
   const link = await openLink(settings.source, `docktor ${settings.group} ${settings.memberId}`);
   try {
-    return await open(link, settings);
+    return await patiently(patience, () => open(link, settings));
   } catch (error) {
     await link.close();
     throw error;

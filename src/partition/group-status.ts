@@ -13,8 +13,9 @@ import {
   ROSTER_KEY,
 } from "../lease/records.ts";
 import type { Store } from "../lease/store.ts";
+import { findConsumer } from "../nats/consumer.ts";
 import { type ConnectionSource, type Link, openLink } from "../nats/connection.ts";
-import { fromNats, isConsumerNotFound, isStreamNotFound } from "../nats/errors.ts";
+import { fromNats, isStreamNotFound } from "../nats/errors.ts";
 import { type MemberStatusState, readMembers } from "./group-members.ts";
 import { checkName, durableName, leasesBucket, membersBucket, partitionSubject } from "./names.ts";
 import { readTopology } from "./topology.ts";
@@ -177,12 +178,7 @@ class GroupReader {
   async #findDurable(partition: number, epoch: number): Promise<ConsumerInfo | undefined> {
     if (epoch === 0) return undefined;
     const name = durableName(this.#scope.group, partition, epoch);
-    try {
-      return await this.#link.manager.consumers.info(this.#scope.stream, name);
-    } catch (error) {
-      if (isConsumerNotFound(error)) return undefined;
-      throw this.#explain(error);
-    }
+    return await findConsumer(this.#link.manager, this.#scope.stream, name);
   }
 
   /** Counts what lies behind the checkpoint of a partition that has no durable now. */

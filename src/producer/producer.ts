@@ -7,6 +7,7 @@ import { fromNats } from "../nats/errors.ts";
 import type { MessageHeaders } from "../nats/headers.ts";
 import { partitionSubject, partitionSubjects } from "../partition/names.ts";
 import { partitionOf } from "../partition/partitioner.ts";
+import { patiently } from "../nats/patience.ts";
 import { openPartitionedStream } from "../partition/stream.ts";
 import type { Outgoing, PublishAck } from "./message.ts";
 import { type ProducerOptions, type ProducerSettings, resolveOptions } from "./options.ts";
@@ -231,12 +232,14 @@ async function prepare(
   options: ProducerOptions,
 ): Promise<Prepared> {
   const { stream, subject } = resolved;
-  const { config, partitions, created } = await openPartitionedStream(link, {
-    stream,
-    subject,
-    partitions: resolved.partitions,
-    ensureStream: options.ensureStream ?? false,
-  });
+  const { config, partitions, created } = await patiently({}, () =>
+    openPartitionedStream(link, {
+      stream,
+      subject,
+      partitions: resolved.partitions,
+      ensureStream: options.ensureStream ?? false,
+    }),
+  );
   return {
     link,
     options: resolved,

@@ -74,9 +74,14 @@ export class MemberProcesses {
     );
   }
 
+  /** How many messages are stored and not yet handled for good. */
+  async lag(): Promise<number> {
+    return (await this.status()).totals.lag;
+  }
+
   /** Resolves when everything published is handled and committed. */
   async caughtUp(): Promise<void> {
-    await eventually("nothing is left", async () => (await this.status()).totals.lag === 0, 60_000);
+    await eventually("nothing is left", async () => (await this.lag()) === 0, 60_000);
   }
 
   /** Looks at the leases only: asking for every partition's lag would be a load of its own. */
