@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { Committer } from "../../src/consumer/committer.ts";
 import { Progress } from "../../src/consumer/progress.ts";
 import { DocktorError } from "../../src/errors.ts";
@@ -33,6 +33,11 @@ function partition(
 }
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Time in the test's hands. */
+const holdTime = (): void => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+
+afterEach(() => void vi.useRealTimers());
 
 describe("a committer", () => {
   test("commits when half the window is handled, and acks only then", async () => {
@@ -86,10 +91,66 @@ describe("a committer", () => {
     await vi.waitFor(() => expect(seen.acks).toEqual([4]));
   });
 
-  test("flushes everything that is handled, after the commit under way", async () => {
-    const { committer, handle, seen } = partition(() => settled());
+  test("counts the interval from the first message after the last commit", async () => {
+    holdTime();
+    const { handle, seen } = partition(() => Promise.resolve(), { intervalMs: 100 });
+    handle(1);
+    await vi.advanceTimersByTimeAsync(60);
+    handle(2);
+    await settled();
+    expect(seen.commits).toEqual([2]);
+    handle(3);
+    await vi.advanceTimersByTimeAsync(99);
+    expect(seen.commits).toEqual([2]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(seen.commits).toEqual([2, 3]);
+  });
+
+  test("flushes everything that is handled, after the commit under way and not beside it", async () => {
+    const answers: (() => void)[] = [];
+    const { committer, handle, seen } = partition(() => new Promise((done) => answers.push(done)));
     for (const seq of [1, 2, 3]) handle(seq);
-    await committer.flush();
-    expect(seen).toMatchObject({ commits: [2, 3], acks: [2, 3] });
+    let flushed = false;
+    void committer.flush().then(() => (flushed = true));
+    await settled();
+    expect(seen).toMatchObject({ commits: [2], acks: [] });
+    answers.shift()?.();
+    await settled();
+    expect([seen.commits, seen.acks, flushed]).toEqual([[2, 3], [2], false]);
+    answers.shift()?.();
+    await settled();
+    expect([seen.acks, flushed]).toEqual([[2, 3], true]);
+  });
+
+  test("that cannot flush says why", async () => {
+    const fenced = new DocktorError("FENCED", "lost");
+    const { committer, handle } = partition(() => Promise.reject(fenced));
+    handle(1);
+    await expect(committer.flush()).rejects.toBe(fenced);
+  });
+
+  test("that is stopped commits nothing any more, neither what waits nor what is handled later", async () => {
+    holdTime();
+    const { committer, handle, seen } = partition(() => Promise.resolve(), { intervalMs: 100 });
+    handle(1);
+    committer.stop();
+    await vi.advanceTimersByTimeAsync(200);
+    for (const seq of [2, 3, 4]) handle(seq);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(seen).toEqual({ commits: [], acks: [], errors: [] });
+  });
+
+  test("that is stopped during a commit begins no other", async () => {
+    holdTime();
+    const answers: (() => void)[] = [];
+    const { committer, handle, seen } = partition(() => new Promise((done) => answers.push(done)), {
+      intervalMs: 100,
+    });
+    for (const seq of [1, 2, 3]) handle(seq);
+    committer.stop();
+    answers.shift()?.();
+    await settled();
+    await vi.advanceTimersByTimeAsync(200);
+    expect(seen.commits).toEqual([2]);
   });
 });

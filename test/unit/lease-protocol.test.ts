@@ -179,24 +179,6 @@ describe("a claim", () => {
   });
 });
 
-describe("a checkpoint", () => {
-  const seal = (epoch: number): Promise<Checkpoint> =>
-    Checkpoint.seal({ store: leases, partition: 0, epoch, lookAtStream });
-
-  test("remembers since when durables may be left, through claims that came to nothing", async () => {
-    expect((await seal(1)).since).toBeUndefined();
-    expect((await seal(2)).since).toBe(1);
-    const third = await seal(3);
-    expect(third.since).toBe(1);
-    await third.commit(5);
-    const fourth = await seal(4);
-    expect(fourth.since).toBe(1);
-    fourth.tidied();
-    await fourth.commit(6);
-    expect((await seal(5)).since).toBe(4);
-  });
-});
-
 describe("a commit", () => {
   test("of an owner that was replaced writes nothing", async () => {
     const [a, b] = [await join("a"), await join("b")];
@@ -244,6 +226,17 @@ describe("a commit", () => {
     await expect(lease.commit(3)).rejects.toEqual(code("SESSION_LOST"));
     expect((await leases.get(checkpointKey(0)))?.value).toMatchObject({ sequence: 0 });
     session.orphan();
+  });
+
+  test("of a lease that is lost is not sent, although the session holds", async () => {
+    const session = await join("a");
+    const lease = await claim(session);
+    const reason = new DocktorError("FENCED", "another has it");
+    lease.lose(reason);
+    expect([session.trusted(), lease.trusted()]).toEqual([true, false]);
+    await expect(lease.commit(3)).rejects.toBe(reason);
+    expect((await leases.get(checkpointKey(0)))?.value).toMatchObject({ sequence: 0 });
+    await session.end();
   });
 
   test("whose answer was lost does not fence its own successor", async () => {

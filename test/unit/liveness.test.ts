@@ -42,7 +42,10 @@ async function join(memberId: string): Promise<Session> {
 }
 
 /** Looks after the group as that member does, with a view that is always up to date. */
-async function look(session: Session): Promise<void> {
+async function look(
+  session: Session,
+  onError = (error: unknown): void => expect.fail(String(error)),
+): Promise<void> {
   let members: Members = {};
   const refresh = async (): Promise<void> => {
     members = (await readRoster(leases, identity))?.roster.members ?? {};
@@ -52,7 +55,6 @@ async function look(session: Session): Promise<void> {
     void refresh();
     return members;
   };
-  const onError = (error: unknown): void => expect.fail(String(error));
   void watchLiveness(
     { clock, identity, sessions, leases, session, members: current, onError },
     stop.signal,
@@ -106,6 +108,48 @@ describe("looking after the group", () => {
     expect(await roster()).toEqual(["a", "b"]);
   });
 
+  test("finds a member dead that it has seen alive, also when it has just joined itself", async () => {
+    const b = await join("b");
+    b.orphan();
+    await clock.advance(TTL - 3 * lookIntervalMs(2, TTL));
+    await look(await join("a"));
+    await clock.advance(5 * lookIntervalMs(2, TTL));
+    expect(await roster()).toEqual(["a"]);
+  });
+
+  test("leaves a member alone that was missing at the look and is there when it is to be declared dead", async () => {
+    const [a] = [await join("a"), await join("b")];
+    const live = sessions.live.bind(sessions);
+    sessions.live = async () => ({ ...(await live()), keys: new Set(["a"]) });
+    await look(a);
+    await clock.advance(2 * TTL);
+    expect(await roster()).toEqual(["a", "b"]);
+  });
+
+  test("declares nobody dead once its own session may have expired", async () => {
+    const [a, b] = [await join("a"), await join("b")];
+    await look(a);
+    await clock.advance(TTL);
+    for (const session of [a, b]) session.orphan();
+    clock.freeze(TTL);
+    await clock.advance(TTL);
+    expect(await roster()).toEqual(["a", "b"]);
+  });
+
+  test("goes on after a look that failed, and tells of it", async () => {
+    const [a, b] = [await join("a"), await join("b")];
+    const live = sessions.live.bind(sessions);
+    const failed: unknown[] = [];
+    sessions.live = () => Promise.reject(new Error("no answer"));
+    await look(a, (error) => failed.push(error));
+    await clock.advance(2 * lookIntervalMs(2, TTL));
+    expect(failed).toContainEqual(new Error("no answer"));
+    sessions.live = live;
+    b.orphan();
+    await clock.advance(2 * TTL);
+    expect(await roster()).toEqual(["a"]);
+  });
+
   test("puts the time to live right that another member's race has changed", async () => {
     const a = await join("a");
     await look(a);
@@ -118,5 +162,6 @@ describe("looking after the group", () => {
     const looksPerSecond = (members: number): number =>
       (members * 1_000) / lookIntervalMs(members, 60_000);
     for (const members of [2, 10, 64, 500]) expect(looksPerSecond(members)).toBeLessThanOrEqual(20);
+    expect(lookIntervalMs(1, 60_000)).toBe(30_000);
   });
 });

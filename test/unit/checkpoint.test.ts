@@ -1,0 +1,47 @@
+/** A partition's checkpoint in the hands of one owner after the other, over the store in memory. */
+import { beforeEach, describe, expect, test } from "vitest";
+import { Checkpoint } from "../../src/lease/checkpoint.ts";
+import { ManualClock } from "../support/clock.ts";
+import { MemoryStore } from "../support/memory-store.ts";
+
+let store: MemoryStore;
+
+beforeEach(() => {
+  store = new MemoryStore(new ManualClock());
+});
+
+const seal = (epoch: number): Promise<Checkpoint> =>
+  Checkpoint.seal({
+    store,
+    partition: 0,
+    epoch,
+    lookAtStream: () => Promise.resolve({ created: "2026-01-01T00:00:00Z", lastSequence: 100 }),
+  });
+
+describe("a checkpoint", () => {
+  test("knows how far it is after each commit", async () => {
+    const checkpoint = await seal(1);
+    expect([checkpoint.previous, checkpoint.sequence]).toEqual([undefined, 0]);
+    await checkpoint.commit(5);
+    await checkpoint.commit(9);
+    expect(checkpoint.sequence).toBe(9);
+  });
+
+  test.each([1, 2])("sealed by epoch 2 is not sealed by epoch %d any more", async (epoch) => {
+    await seal(2);
+    await expect(seal(epoch)).rejects.toMatchObject({ code: "FENCED" });
+  });
+
+  test("remembers since when durables may be left, through claims that came to nothing", async () => {
+    expect((await seal(1)).since).toBeUndefined();
+    expect((await seal(2)).since).toBe(1);
+    const third = await seal(3);
+    expect(third.since).toBe(1);
+    await third.commit(5);
+    const fourth = await seal(4);
+    expect(fourth.since).toBe(1);
+    fourth.tidied();
+    await fourth.commit(6);
+    expect((await seal(5)).since).toBe(4);
+  });
+});
