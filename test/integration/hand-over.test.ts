@@ -1,6 +1,8 @@
 /** How a member hands its partitions over, and what it leaves behind. */
 import { once } from "node:events";
+import PQueue from "p-queue";
 import { expect, test } from "vitest";
+import { createDurable } from "../../src/consumer/durable.ts";
 import { findBucket, type KvStore } from "../../src/lease/kv-store.ts";
 import { checkpointKey, leaseKey, ROSTER_KEY } from "../../src/lease/records.ts";
 import { changeRoster, withMember } from "../../src/lease/roster.ts";
@@ -35,6 +37,18 @@ async function letIn(leases: KvStore, memberId: string): Promise<void> {
   await changeRoster(leases, identity, (roster) => roster && withMember(roster, memberId, entry));
 }
 
+/** Keys of that partition. */
+const keysOf = (partition: number, partitions: number): string[] =>
+  Array.from({ length: 50 }, (_, i) => `key-${i}`).filter(
+    (key) => partitionOf(key, partitions) === partition,
+  );
+
+function gate(): { passed: Promise<void>; open: () => void } {
+  let open = (): void => {};
+  const passed = new Promise<void>((resolve) => (open = resolve));
+  return { passed, open };
+}
+
 /** A server's time, so that it can be compared as text. */
 const comparable = (time: string): string =>
   time.replace(/(?:\.(\d+))?Z$/, (_, fraction = "") => `.${String(fraction).padEnd(9, "0")}Z`);
@@ -66,6 +80,40 @@ describeOnEachServer("a hand-over", ({ start }) => {
     expect(durable.config).toMatchObject({ filter_subject: `${SUBJECT}.p.1` });
     expect(durable.config.opt_start_seq).toBeLessThanOrEqual(committed.sequence + 1);
     expect(durable.delivered.consumer_seq).toBe(0);
+  });
+
+  test("does not vouch for a durable that was used before, as one that was left over", async () => {
+    const { url } = await start();
+    const connection = await link(url);
+    const handling = gate();
+    let called = false;
+    const owner = member(url, { memberId: "owner", partitions: 2, session });
+    await owner.run({
+      eachMessage: async () => {
+        called = true;
+        await handling.passed;
+      },
+    });
+    await publish(url, [{ key: keysOf(1, 2)[0] ?? "", data: "" }], 2);
+    await eventually("it is being handled", () => called);
+    const { name } = await createDurable({
+      ...identity,
+      link: connection,
+      workQueue: false,
+      partition: 1,
+      epoch: 2,
+      after: 0,
+      maxUncommitted: 1_024,
+      creations: new PQueue(),
+    });
+    const used = await connection.jetstream.consumers.get(STREAM, name);
+    expect((await used.next())?.seq).toBe(1);
+    const leases = await bucket(url, leasesBucket(STREAM, GROUP));
+    const released = once(owner, "partition:released");
+    await letIn(leases, "newcomer");
+    handling.open();
+    await released;
+    expect((await leases.get(leaseKey(1)))?.value).toEqual({ epoch: 1, next: "newcomer" });
   });
 
   test("of a member that drains the moment it is in the group, its claims under way, loses nothing and leaves nothing behind", async () => {
@@ -109,23 +157,20 @@ describeOnEachServer("a hand-over", ({ start }) => {
 
   test("in which a handler fails handles nothing of its key behind it, although other keys went ahead", async () => {
     const { url } = await start();
-    const [a = "", b = ""] = Array.from({ length: 50 }, (_, i) => `key-${i}`).filter(
-      (key) => partitionOf(key, 4) === 0,
-    );
+    const [a = "", b = ""] = keysOf(0, 4);
     await publish(url, [
       { key: a, data: "a1" },
       { key: a, data: "a2" },
       { key: b, data: "b1" },
     ]);
-    let go = (): void => {};
-    const held = new Promise<void>((resolve) => (go = resolve));
+    const handling = gate();
     const calls: string[] = [];
     const options = { concurrency: { perPartition: 2, by: "key" as const } };
     const first = member(url, { memberId: "first", ...options });
     await first.run({
       eachMessage: async (message) => {
         calls.push(`first ${message.string()}`);
-        await held;
+        await handling.passed;
         if (message.string() === "a1") throw new Error("a1 cannot be handled here");
       },
     });
@@ -139,7 +184,7 @@ describeOnEachServer("a hand-over", ({ start }) => {
     const releasing = once(first, "partition:released");
     const drained = first.drain();
     await releasing;
-    go();
+    handling.open();
     await drained;
     await eventually("the rest is handled", () => calls.length === 5);
     expect(calls.slice(0, 2)).toEqual(["first a1", "first b1"]);
@@ -147,5 +192,42 @@ describeOnEachServer("a hand-over", ({ start }) => {
     expect(calls.slice(2).sort()).toEqual(["second a1", "second a2", "second b1"]);
     expect(calls.indexOf("second a1")).toBeLessThan(calls.indexOf("second a2"));
     expect([first.state, first.errors]).toEqual(["closed", []]);
+  });
+
+  test("lets a key catch up with another that went ahead, so that nothing is handled twice", async () => {
+    const { url } = await start();
+    const [a = "", b = ""] = keysOf(0, 4);
+    const published = await publish(
+      url,
+      [a, a, a, b].map((key) => ({ key, data: "" })),
+    );
+    const [first, second] = [gate(), gate()];
+    const gates = new Map([
+      [published[0]?.sequence, first],
+      [published[1]?.sequence, second],
+    ]);
+    const records = new Records();
+    const record = records.handler("leaving");
+    const begun: number[] = [];
+    const concurrency = { perPartition: 2, by: "key" as const };
+    const leaving = member(url, { memberId: "leaving", concurrency, session });
+    await leaving.run({
+      eachMessage: async (message, context) => {
+        begun.push(message.sequence);
+        await gates.get(message.sequence)?.passed;
+        await record(message, context);
+      },
+    });
+    await eventually("one key has gone ahead", () => records.count === 1);
+    first.open();
+    await eventually("the second of the other is under way", () => begun.length === 3);
+    // All partitions are released together: once one is, the rest are about to be.
+    const releasing = once(leaving, "partition:released");
+    const drained = leaving.drain();
+    await releasing;
+    second.open();
+    await drained;
+    expect(begun).toEqual([1, 4, 2, 3].map((n) => published[n - 1]?.sequence));
+    expect(judge(published, records.all, { orderBy: "key" })).toMatchObject({ lost: 0 });
   });
 });
