@@ -66,7 +66,8 @@ describeOnEachServer("the examples", ({ start }) => {
       ["1", "4", "7"],
       ["2", "5", "8"],
     ]);
-    expect(consumer.output).toContain("own partitions: 0 1 2 3 4 5 6 7");
+    const owned = "own partitions: 0 1 2 3 4 5 6 7";
+    await eventually("it owns all partitions", () => consumer.output.includes(owned));
     expect(await consumer.stop()).toEqual([0, null]);
   });
 
