@@ -47,10 +47,16 @@ const RETRIABLE = {
   SESSION_LOST: true,
   /** Another member owns the partition by now; what this one did since is not committed. */
   FENCED: true,
+  /** A message was under way for too long, so its partition was given to another member. */
+  STALLED: true,
+  /** A partition was given up before the handlers under way on it had finished. */
+  DRAIN_TIMEOUT: true,
   /** The user's handler threw or rejected. */
   HANDLER_FAILED: true,
   /** Messages were removed from the stream before the group had handled them. */
   MESSAGES_MISSING: false,
+  /** There is no dead letter of that id: it was never there, or it has been handled since. */
+  DEAD_LETTER_NOT_FOUND: false,
   /** The message is larger than the server or the stream accepts. */
   PAYLOAD_TOO_LARGE: false,
   /** The server refused the message. */

@@ -6,6 +6,13 @@
  */
 export type { CommitOptions } from "./consumer/committer.ts";
 export { Consumer, type ConsumerState } from "./consumer/consumer.ts";
+export type { DeadLetter } from "./consumer/dead-letter.ts";
+export {
+  DeadLetterQueue,
+  type DeadLetterQueueOptions,
+  type Replayed,
+} from "./consumer/dead-letter-queue.ts";
+export type { StoredDeadLetter } from "./consumer/dead-letter-stream.ts";
 export type {
   EachBatch,
   EachMessage,
@@ -15,14 +22,15 @@ export type {
   MessageBatch,
 } from "./consumer/handlers.ts";
 export type { Message } from "./consumer/message.ts";
-export type { ConsumerOptions, SessionOptions } from "./consumer/options.ts";
+export type { ConsumerOptions, SessionOptions, StallOptions } from "./consumer/options.ts";
+export type { PoisonOptions, PoisonPolicy } from "./consumer/poison.ts";
 export {
   DocktorError,
   type DocktorErrorOptions,
   type ErrorCode,
   isDocktorError,
 } from "./errors.ts";
-export type { ConsumerEvents, LostReason } from "./events.ts";
+export type { ConsumerEvents, DeadLetterReason, LostReason } from "./events.ts";
 export type { MemberState } from "./lease/records.ts";
 export { type ConnectionSource, DEFAULT_SERVER } from "./nats/connection.ts";
 export type { MessageHeaders } from "./nats/headers.ts";

@@ -1,9 +1,11 @@
-/** Calling a handler until it succeeds or its partition is given up. */
+/** Calling something until it succeeds, its attempts are used up, or its partition is given up. */
 import { type Clock, slept } from "../clock.ts";
-import { DocktorError, messageOf } from "../errors.ts";
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
+
+/** What became of it. `ended`: it did not succeed before the attempts were ended from outside. */
+export type Outcome = "succeeded" | "exhausted" | "ended";
 
 /** What repeated calls need. */
 export interface AttemptOptions {
@@ -12,33 +14,33 @@ export interface AttemptOptions {
   mayStart: () => boolean;
   /** Ends the wait for another attempt: the partition is lost or to be handed over. */
   ended: AbortSignal;
-  /** One call of the handler; `attempt` counts from 1. */
+  /** The number of the first attempt. Default 1. */
+  first?: number;
+  /** The number of the last attempt. Default: there is no last one. */
+  last?: number;
   call: (attempt: number) => Promise<void> | void;
-  /** What is being handled, for the error's text. */
-  subject: string;
-  onError: (error: DocktorError) => void;
+  /** Told of each failure, and of the pause after it; undefined after the last attempt. */
+  onFailure: (error: unknown, attempt: number, pauseMs: number | undefined) => void;
 }
 
-/** Returns whether a call succeeded; false when the attempts ended before one did. */
-export async function attemptUntilHandled(options: AttemptOptions): Promise<boolean> {
-  const { clock, mayStart, ended, call, subject, onError } = options;
+/** Calls it until it succeeds, with pauses that double from 100 ms to 10 s. */
+export async function attempt(options: AttemptOptions): Promise<Outcome> {
+  const { clock, mayStart, ended, first = 1, last = Infinity, call, onFailure } = options;
   let pauseMs = FIRST_PAUSE_MS;
-  for (let attempt = 1; ; attempt++) {
-    if (!mayStart()) return false;
+  for (let number = first; number <= last; number++) {
+    if (!mayStart()) return "ended";
     try {
-      await call(attempt);
-      return true;
+      await call(number);
+      return "succeeded";
     } catch (error) {
-      if (ended.aborted) return false;
-      onError(
-        new DocktorError(
-          "HANDLER_FAILED",
-          `the handler failed on ${subject} (attempt ${attempt}): ${messageOf(error)}; it is tried again in ${pauseMs} ms`,
-          { cause: error },
-        ),
-      );
+      // A handler fails as it is aborted: that says nothing about the message.
+      if (ended.aborted) return "ended";
+      const final = number === last;
+      onFailure(error, number, final ? undefined : pauseMs);
+      if (final) return "exhausted";
     }
-    if (!(await slept(clock, pauseMs, ended))) return false;
+    if (!(await slept(clock, pauseMs, ended))) return "ended";
     pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
   }
+  return "exhausted";
 }

@@ -27,7 +27,7 @@ export interface Acknowledgeable {
 
 /** What a committer needs. */
 export interface CommitterOptions<T extends Acknowledgeable> {
-  lease: Pick<Lease, "commit">;
+  lease: Pick<Lease, "commit" | "note">;
   progress: Progress<T>;
   intervalMs: number;
   window: number;
@@ -43,6 +43,8 @@ export class Committer<T extends Acknowledgeable> {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #stopped = false;
+  /** Whether the checkpoint has something to write although nothing more is handled. */
+  #noted = false;
 
   constructor(options: CommitterOptions<T>) {
     this.#options = options;
@@ -55,14 +57,20 @@ export class Committer<T extends Acknowledgeable> {
     else this.#startLater();
   }
 
+  /** The checkpoint's troubles have changed: writes them soon. */
+  note(): void {
+    this.#noted = true;
+    this.#startLater();
+  }
+
   /**
-   * Commits everything that can be committed.
+   * Commits everything that can be committed, and what is noted.
    *
    * @throws DocktorError FENCED, SESSION_LOST, TIMEOUT
    */
   async flush(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
-    if (this.#options.progress.committable > 0) await this.#commit();
+    if (this.#options.progress.committable > 0 || this.#noted) await this.#commit();
   }
 
   /** Commits nothing any more. */
@@ -87,7 +95,7 @@ export class Committer<T extends Acknowledgeable> {
       if (isDocktorError(error, "FENCED") || isDocktorError(error, "SESSION_LOST")) this.stop();
       else this.#options.onError(toDocktorError(error));
     }
-    if (this.#options.progress.committable > 0) this.#startLater();
+    if (this.#options.progress.committable > 0 || this.#noted) this.#startLater();
   }
 
   /** Whether half the window waits for a commit. */
@@ -109,8 +117,16 @@ export class Committer<T extends Acknowledgeable> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const { floor, committable } = progress;
+    const noted = this.#noted;
+    this.#noted = false;
+    try {
+      if (floor !== undefined) await lease.commit(floor.seq);
+      else if (noted) await lease.note();
+    } catch (error) {
+      this.#noted = noted;
+      throw error;
+    }
     if (floor === undefined) return;
-    await lease.commit(floor.seq);
     const committed = progress.committed(committable);
     if (ackEach) for (const message of committed) message.ack();
     else floor.ack();

@@ -1,6 +1,6 @@
 /** A member of a consumer group: joins, works on its partitions, leaves. */
 import { EventEmitter } from "node:events";
-import { DocktorError, type ErrorCode, toDocktorError } from "../errors.ts";
+import { DocktorError, type ErrorCode, invalidOption, toDocktorError } from "../errors.ts";
 import type { ConsumerEvents, Tell } from "../events.ts";
 import type { Handlers } from "./handlers.ts";
 import { Membership } from "./membership.ts";
@@ -101,7 +101,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
    *   CLOSED when it was drained or closed meanwhile
    */
   async run(handlers: Handlers): Promise<void> {
-    checkHandlers(handlers);
+    checkHandlers(handlers, this.#settings);
     if (this.#state !== "idle") {
       throw new DocktorError("CLOSED", `a consumer runs once; this one is ${this.#state}`);
     }
@@ -122,8 +122,11 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
         handlers,
         tell: this.#tell,
         onInterrupted: (lease) => this.#membership?.reclaim(lease),
+        onSurrender: (lease, reason) => this.#membership?.surrender(lease, reason),
         onError: this.#onError,
       });
+      // What is missing for it shows now, and not when the first message fails.
+      if (this.#settings.poison.policy !== "block") await workload.letters();
       this.#membership = new Membership({
         settings: this.#settings,
         resources,
@@ -253,14 +256,17 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
   };
 }
 
-function checkHandlers(handlers: Handlers): void {
+function checkHandlers(handlers: Handlers, { poison }: ConsumerSettings): void {
   const { eachMessage, eachBatch } = handlers;
   const given = [eachMessage, eachBatch].filter((handler) => handler !== undefined);
-  if (given.length === 1 && typeof given[0] === "function") return;
-  throw new DocktorError(
-    "INVALID_OPTION",
-    "run() takes either { eachMessage } or { eachBatch }, a function",
-  );
+  if (given.length !== 1 || typeof given[0] !== "function") {
+    throw invalidOption("run() takes either { eachMessage } or { eachBatch }, a function");
+  }
+  if (eachBatch !== undefined && poison.policy === "park-key") {
+    throw invalidOption(
+      'poison.policy "park-key" needs eachMessage: in a batch, keys cannot be told apart',
+    );
+  }
 }
 
 function closedWhileJoining(): DocktorError {

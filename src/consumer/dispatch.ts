@@ -10,6 +10,7 @@ import type {
   HandlerContext,
   KeyConcurrency,
 } from "./handlers.ts";
+import type { Outcome } from "./handling.ts";
 import type { Message } from "./message.ts";
 
 /** The most messages in one batch. */
@@ -20,11 +21,8 @@ export interface Intake {
   readonly context: HandlerContext;
   /** The next messages, at least one and at most `max`; undefined when there will be no more. */
   take(max: number): Promise<readonly Message[] | undefined>;
-  /**
-   * Calls the handler until it succeeds, and marks the messages as handled. Returns
-   * false when it did not succeed before the partition was given up.
-   */
-  handle(messages: readonly Message[], call: () => Promise<void> | void): Promise<boolean>;
+  /** Calls the handler until it succeeds or the poison policy decides, and marks what is handled. */
+  handle(messages: readonly Message[], call: () => Promise<void> | void): Promise<Outcome>;
 }
 
 /** Handles everything that comes in; resolves when there is no more and no handler runs. */
@@ -43,24 +41,33 @@ function oneByOne(eachMessage: EachMessage): Dispatch {
       const messages = await intake.take(1);
       const message = messages?.[0];
       if (messages === undefined || message === undefined) return;
-      if (!(await intake.handle(messages, () => eachMessage(message, intake.context)))) return;
+      const outcome = await intake.handle(messages, () => eachMessage(message, intake.context));
+      if (outcome !== "handled") return;
     }
   };
 }
 
 function inBatches(eachBatch: EachBatch): Dispatch {
+  /** Returns whether all are handled. A batch that cannot be is tried in halves, which shows what is to blame. */
+  const handle = async (intake: Intake, messages: readonly Message[]): Promise<boolean> => {
+    const [first, last] = [messages[0], messages.at(-1)];
+    if (first === undefined || last === undefined) return true;
+    const batch = {
+      partition: first.partition,
+      messages,
+      firstSequence: first.sequence,
+      lastSequence: last.sequence,
+    };
+    const outcome = await intake.handle(messages, () => eachBatch(batch, intake.context));
+    if (outcome !== "split") return outcome === "handled";
+    const middle = Math.ceil(messages.length / 2);
+    const firstHalf = await handle(intake, messages.slice(0, middle));
+    return firstHalf && (await handle(intake, messages.slice(middle)));
+  };
   return async (intake) => {
     for (;;) {
       const messages = await intake.take(BATCH_SIZE);
-      const [first, last] = [messages?.[0], messages?.at(-1)];
-      if (messages === undefined || first === undefined || last === undefined) return;
-      const batch = {
-        partition: first.partition,
-        messages,
-        firstSequence: first.sequence,
-        lastSequence: last.sequence,
-      };
-      if (!(await intake.handle(messages, () => eachBatch(batch, intake.context)))) return;
+      if (messages === undefined || !(await handle(intake, messages))) return;
     }
   };
 }
@@ -75,8 +82,10 @@ function byKey(eachMessage: EachMessage, perPartition: number): Dispatch {
       const message = messages?.[0];
       if (messages === undefined || message === undefined) break;
       const key = message.key ?? "";
-      const handle = (): Promise<boolean> =>
-        running.add(() => intake.handle(messages, () => eachMessage(message, intake.context)));
+      const handle = async (): Promise<boolean> =>
+        (await running.add(() =>
+          intake.handle(messages, () => eachMessage(message, intake.context)),
+        )) === "handled";
       // After a failure that ended the partition, later messages of the key must not run.
       const tail = (tails.get(key) ?? Promise.resolve(true)).then((ok) => (ok ? handle() : false));
       tails.set(key, tail);

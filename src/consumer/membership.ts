@@ -63,6 +63,11 @@ export class Membership {
     this.#member?.reclaim(lease);
   }
 
+  /** Gives a partition to another member, if there is one, although handlers are under way on it. */
+  surrender(lease: Lease, reason: DocktorError): void {
+    this.#member?.surrender(lease, reason);
+  }
+
   /** Follows the group through a new watch, as after a reconnect. */
   refresh(): void {
     this.#member?.refresh();
@@ -82,7 +87,7 @@ export class Membership {
 
   async #enter(previous?: string): Promise<Member> {
     const { settings, resources, workload, tell, onError, stopped } = this.#options;
-    const { stream, subject, group, memberId, ttlMs } = settings;
+    const { stream, subject, group, memberId, ttlMs, drainTimeoutMs } = settings;
     const member = await Member.join({
       clock: systemClock,
       identity: { stream, subject, group },
@@ -91,6 +96,7 @@ export class Membership {
       memberId,
       partitions: resources.partitions,
       ttlMs,
+      drainTimeoutMs,
       ...(previous === undefined ? {} : { previous }),
       lookAtStream: () => workload.lookAtStream(),
       work: workload,

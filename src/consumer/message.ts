@@ -2,41 +2,108 @@
 import type { JsMsg } from "@nats-io/jetstream";
 import type { MessageHeaders } from "../nats/headers.ts";
 import { KEY_HEADER } from "../partition/names.ts";
+import type { DeadLetter } from "./dead-letter.ts";
+
+/** Where a message's fields come from. */
+interface Source {
+  readonly key: string | undefined;
+  readonly subject: string;
+  readonly timestamp: Date;
+  readonly headers: MessageHeaders | undefined;
+  readonly data: Uint8Array;
+}
 
 /** One message of a partition. */
 export class Message {
   /** The partition it belongs to. */
   readonly partition: number;
-  /** Its sequence in the stream; grows within a partition. */
+  /** Its sequence in the stream; grows within a partition. A replayed dead letter has a new one. */
   readonly sequence: number;
-  /** How often its handler has been called, this call included; 1 at first. */
+  /** How often its handler has been called, this call and those at other members included; 1 at first. */
   attempt = 1;
-  readonly #raw: JsMsg;
+  readonly #source: Source;
+
+  private constructor(source: Source, partition: number, sequence: number) {
+    this.#source = source;
+    this.partition = partition;
+    this.sequence = sequence;
+  }
 
   /** @internal */
-  constructor(raw: JsMsg, partition: number) {
-    this.#raw = raw;
-    this.partition = partition;
-    this.sequence = raw.seq;
+  static from(raw: JsMsg, partition: number): Message {
+    return new Message(new RawSource(raw), partition, raw.seq);
+  }
+
+  /** A dead letter in the place of the message that asked for it. @internal */
+  static replayed(raw: JsMsg, partition: number, letter: DeadLetter): Message {
+    const { key, headers, data, origin } = letter;
+    const { subject, timestamp } = origin;
+    return new Message({ key, headers, data, subject, timestamp }, partition, raw.seq);
   }
 
   /** The key it was published with; undefined if it has none. */
   get key(): string | undefined {
-    const headers = this.#raw.headers;
-    return headers?.has(KEY_HEADER) ? headers.get(KEY_HEADER) : undefined;
+    return this.#source.key;
   }
 
   /** The subject it is stored under. */
   get subject(): string {
-    return this.#raw.subject;
+    return this.#source.subject;
   }
 
   /** When the server stored it. */
   get timestamp(): Date {
-    return new Date(this.#raw.info.timestampNanos / 1e6);
+    return this.#source.timestamp;
   }
 
   /** Its headers, without the key; undefined if it has none. */
+  get headers(): MessageHeaders | undefined {
+    return this.#source.headers;
+  }
+
+  /** Its payload. */
+  get data(): Uint8Array {
+    return this.#source.data;
+  }
+
+  /**
+   * The payload parsed as JSON.
+   *
+   * @throws SyntaxError when it is not JSON
+   */
+  json<T = unknown>(): T {
+    return JSON.parse(this.string()) as T;
+  }
+
+  /** The payload as UTF-8 text. */
+  string(): string {
+    return decoder.decode(this.data);
+  }
+}
+
+const decoder = new TextDecoder();
+
+/** Reads a field when it is asked for: most handlers want few of them. */
+class RawSource implements Source {
+  readonly #raw: JsMsg;
+
+  constructor(raw: JsMsg) {
+    this.#raw = raw;
+  }
+
+  get key(): string | undefined {
+    const { headers } = this.#raw;
+    return headers?.has(KEY_HEADER) ? headers.get(KEY_HEADER) : undefined;
+  }
+
+  get subject(): string {
+    return this.#raw.subject;
+  }
+
+  get timestamp(): Date {
+    return new Date(this.#raw.info.timestampNanos / 1e6);
+  }
+
   get headers(): MessageHeaders | undefined {
     const raw = this.#raw.headers;
     if (raw === undefined) return undefined;
@@ -49,22 +116,7 @@ export class Message {
     return Object.keys(headers).length === 0 ? undefined : headers;
   }
 
-  /** Its payload. */
   get data(): Uint8Array {
     return this.#raw.data;
-  }
-
-  /**
-   * The payload parsed as JSON.
-   *
-   * @throws SyntaxError when it is not JSON
-   */
-  json<T = unknown>(): T {
-    return this.#raw.json<T>();
-  }
-
-  /** The payload as UTF-8 text. */
-  string(): string {
-    return this.#raw.string();
   }
 }

@@ -7,6 +7,7 @@ import { type Names, refuseUnknown } from "../options.ts";
 import { checkName, checkPartitions, checkSubject } from "../partition/names.ts";
 import type { CommitOptions } from "./committer.ts";
 import type { KeyConcurrency } from "./handlers.ts";
+import type { PoisonOptions, PoisonSettings } from "./poison.ts";
 
 /** How a member keeps its place in the group. */
 export interface SessionOptions {
@@ -16,6 +17,17 @@ export interface SessionOptions {
    * a property of the group: while it has members, a newcomer takes over theirs.
    */
   readonly ttlMs?: number;
+}
+
+/** When work on a partition counts as stalled. */
+export interface StallOptions {
+  /**
+   * How long one message may be under way, in milliseconds: from its first call to its success,
+   * pauses between attempts included. Then `partition:stalled` is told and the partition is given to
+   * another member, once for each message; at the second stall the poison policy decides. Default
+   * 300,000; 0 switches it off.
+   */
+  readonly afterMs?: number;
 }
 
 /** What a consumer is given. */
@@ -38,6 +50,16 @@ export interface ConsumerOptions extends ConnectionSource {
   readonly memberId?: string;
   readonly session?: SessionOptions;
   readonly commit?: CommitOptions;
+  /** What becomes of a message whose handler keeps failing. Default: it is tried for ever. */
+  readonly poison?: PoisonOptions;
+  /** When to take a hung handler for one. */
+  readonly stall?: StallOptions;
+  /**
+   * How long a hand-over, of one partition or of all in `drain()`, waits for the handlers under
+   * way, in milliseconds. After it they are aborted through their `signal`, and the partition is
+   * given up all the same. Default 25,000.
+   */
+  readonly drainTimeoutMs?: number;
   /** Handle several keys of a partition at a time. Default: one message at a time. */
   readonly concurrency?: KeyConcurrency;
   /**
@@ -57,6 +79,9 @@ export interface ConsumerSettings {
   readonly memberId: string;
   readonly ttlMs: number;
   readonly commit: { readonly intervalMs: number; readonly window: number };
+  readonly poison: PoisonSettings;
+  readonly stallAfterMs: number;
+  readonly drainTimeoutMs: number;
   readonly concurrency: KeyConcurrency | undefined;
   readonly ensureStream: boolean | Partial<StreamConfig>;
 }
@@ -71,6 +96,9 @@ const CONSUMER_OPTIONS: Names<ConsumerOptions> = {
   memberId: true,
   session: true,
   commit: true,
+  poison: true,
+  stall: true,
+  drainTimeoutMs: true,
   concurrency: true,
   ensureStream: true,
 };
@@ -81,9 +109,11 @@ const CONSUMER_OPTIONS: Names<ConsumerOptions> = {
  * @throws DocktorError INVALID_OPTION
  */
 export function resolveOptions(options: ConsumerOptions): ConsumerSettings {
-  const { servers, connection, partitions, session = {}, commit = {}, concurrency } = options;
+  const { servers, connection, partitions, concurrency } = options;
+  const { session = {}, commit = {}, poison = {}, stall = {}, drainTimeoutMs = 25_000 } = options;
   refuseUnknown(options, CONSUMER_OPTIONS);
   refuseUnknown(session, { ttlMs: true }, "session.");
+  refuseUnknown(stall, { afterMs: true }, "stall.");
   refuseUnknown(commit, { intervalMs: true, window: true }, "commit.");
   return {
     source: {
@@ -100,6 +130,9 @@ export function resolveOptions(options: ConsumerOptions): ConsumerSettings {
       intervalMs: checkNumber("commit.intervalMs", commit.intervalMs ?? 250, 1, 60_000),
       window: checkNumber("commit.window", commit.window ?? 512, 1, 100_000),
     },
+    poison: checkPoison(poison),
+    stallAfterMs: checkNumber("stall.afterMs", stall.afterMs ?? 300_000, 0, 86_400_000),
+    drainTimeoutMs: checkNumber("drainTimeoutMs", drainTimeoutMs, 0, 86_400_000),
     concurrency: concurrency && checkConcurrency(concurrency),
     ensureStream: options.ensureStream ?? false,
   };
@@ -108,6 +141,17 @@ export function resolveOptions(options: ConsumerOptions): ConsumerSettings {
 function checkNumber(name: string, value: number, min: number, max: number): number {
   if (Number.isInteger(value) && value >= min && value <= max) return value;
   throw invalidOption(`${name} ${value} is not possible: use a whole number from ${min} to ${max}`);
+}
+
+function checkPoison(poison: PoisonOptions): PoisonSettings {
+  refuseUnknown(poison, { policy: true, maxAttempts: true }, "poison.");
+  const { policy = "block", maxAttempts = 10 } = poison;
+  if (policy !== "block" && policy !== "dead-letter" && policy !== "park-key") {
+    throw invalidOption(
+      `poison.policy ${JSON.stringify(policy)} is not possible: use "block", "dead-letter" or "park-key"`,
+    );
+  }
+  return { policy, maxAttempts: checkNumber("poison.maxAttempts", maxAttempts, 1, 1_000) };
 }
 
 function checkConcurrency(concurrency: KeyConcurrency): KeyConcurrency {

@@ -31,6 +31,11 @@ export class Progress<T> {
     return this.#open.length + this.#settled.length;
   }
 
+  /** The earliest item that is started and not finished. */
+  get oldest(): Tracked<T> | undefined {
+    return this.#open[0];
+  }
+
   /** Items must be started in order. */
   start(item: T): Tracked<T> {
     const tracked = { item, finished: false };

@@ -10,7 +10,6 @@ import { toDocktorError } from "../errors.ts";
 import type { Lease } from "../lease/lease.ts";
 import type { Link } from "../nats/connection.ts";
 import { durableName } from "../partition/names.ts";
-import { attemptUntilHandled } from "./attempts.ts";
 import type { Breather } from "./breather.ts";
 import { Committer } from "./committer.ts";
 import { Delivery, type Gap } from "./delivery.ts";
@@ -23,8 +22,11 @@ import {
   removeDurable,
 } from "./durable.ts";
 import type { Watched } from "./gap-watch.ts";
+import { Handling, type Outcome } from "./handling.ts";
 import { Message } from "./message.ts";
+import { asksForReplay, type PoisonOfPartition } from "./poison.ts";
 import { Progress, type Tracked } from "./progress.ts";
+import type { Staller } from "./stall-watch.ts";
 
 /** What a pump needs. */
 export interface PumpOptions {
@@ -37,6 +39,7 @@ export interface PumpOptions {
   group: string;
   dispatch: Dispatch;
   commit: { intervalMs: number; window: number };
+  poison: PoisonOfPartition;
   /** The member's: its handlers share one event loop. */
   breather: Breather;
   /** The member's creations of durables, one at a time. */
@@ -48,15 +51,17 @@ export interface PumpOptions {
 }
 
 /** The flow of one partition. */
-export class Pump implements Watched {
+export class Pump implements Watched, Staller {
   readonly lease: Lease;
   readonly #options: PumpOptions;
   readonly #queue: JsMsg[] = [];
   readonly #progress = new Progress<JsMsg>();
   readonly #committer: Committer<JsMsg>;
+  readonly #handling: Handling;
   /** Aborts when no further handler may start, whether handing over or lost. */
   readonly #ending = new AbortController();
   readonly #tracked = new WeakMap<Message, Tracked<JsMsg>>();
+  readonly #messages = new WeakMap<Tracked<JsMsg>, Message>();
   #committed = false;
   #lastStarted = 0;
   #mustReach = 0;
@@ -81,11 +86,44 @@ export class Pump implements Watched {
       },
       onError: (error) => options.onError(toDocktorError(error)),
     });
+    this.#handling = new Handling({
+      clock: options.clock,
+      lease: options.lease,
+      poison: options.poison,
+      mayStart: (sequence) => this.#mayStart(sequence),
+      ended: this.#ending.signal,
+      onTrouble: () => this.#committer.note(),
+      onError: options.onError,
+    });
     options.lease.lost.addEventListener("abort", () => void this.abort(), { once: true });
   }
 
   get position(): number {
     return this.#delivery?.position ?? this.lease.checkpoint.sequence;
+  }
+
+  get oldest(): number | undefined {
+    return this.#progress.oldest?.item.seq;
+  }
+
+  /** Counts the hanging of the oldest message as a failure; returns whether it has hung before. */
+  noteStall(error: string): boolean {
+    const { oldest } = this;
+    if (oldest === undefined) return false;
+    const { troubles } = this.lease.checkpoint;
+    const before = troubles.get(oldest);
+    troubles.set(oldest, { failures: (before?.failures ?? 0) + 1, error, stalled: true });
+    this.#committer.note();
+    return before?.stalled === true;
+  }
+
+  /** Sets the oldest message aside, although its handler has not returned. */
+  async setStalledAside(): Promise<void> {
+    const tracked = this.#progress.oldest;
+    const message = tracked && this.#messages.get(tracked);
+    if (tracked === undefined || message === undefined) return;
+    const outcome = await this.#handling.setAside(message, "stalled");
+    if (outcome === "handled") this.#finish([tracked]);
   }
 
   gapUpTo(last: number): Gap | undefined {
@@ -98,10 +136,11 @@ export class Pump implements Watched {
 
   /** Starts the flow from the checkpoint. Returns once messages may come. */
   async start(): Promise<void> {
-    const { link, lease, workQueue } = this.#options;
+    const { link, lease, poison, workQueue } = this.#options;
     const after = lease.checkpoint.sequence;
     // A work queue permits one consumer a subject; elsewhere a hand-over need not wait.
     if (workQueue) await this.#removeEarlier();
+    await poison.open();
     const options = this.#durable(lease.epoch);
     const durable = lease.prepared ? preparedDurable(options) : await openDurable(options);
     // Held up for so long that the lease may be gone: leave nothing behind.
@@ -134,6 +173,11 @@ export class Pump implements Watched {
     await this.#tidying;
     const { delivered } = await createDurable(this.#durable(this.lease.epoch + 1));
     return delivered.consumer_seq === 0;
+  }
+
+  /** Commits what is handled so far. @throws DocktorError FENCED, SESSION_LOST, TIMEOUT */
+  async flush(): Promise<void> {
+    await this.#committer.flush();
   }
 
   /**
@@ -218,17 +262,33 @@ export class Pump implements Watched {
       if (this.#ending.signal.aborted) return undefined;
       const room = commit.window - this.#progress.uncommitted;
       if (room > 0 && this.#queue.length > 0) {
-        const taken = this.#queue.splice(0, Math.min(max, room));
-        return taken.map((raw) => this.#begin(raw));
+        const messages = await this.#begin(this.#queue.splice(0, Math.min(max, room)));
+        if (messages?.length !== 0) return messages;
+      } else {
+        await new Promise<void>((resolve) => (this.#wake = resolve));
       }
-      await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
 
-  #begin(raw: JsMsg): Message {
-    const message = new Message(raw, this.lease.partition);
-    this.#tracked.set(message, this.#progress.start(raw));
-    return message;
+  /** The messages to handle; undefined when the partition was given up before they were known. */
+  async #begin(taken: readonly JsMsg[]): Promise<readonly Message[] | undefined> {
+    const { partition } = this.lease;
+    const tracked = taken.map((raw) => this.#progress.start(raw));
+    const messages: Message[] = [];
+    for (const each of tracked) {
+      const { item: raw } = each;
+      const message = asksForReplay(raw)
+        ? await this.#handling.read(raw)
+        : Message.from(raw, partition);
+      if (message === "ended") return undefined;
+      if (message === undefined) this.#finish([each]);
+      else {
+        this.#tracked.set(message, each);
+        this.#messages.set(each, message);
+        messages.push(message);
+      }
+    }
+    return messages;
   }
 
   /**
@@ -242,26 +302,16 @@ export class Pump implements Watched {
     return true;
   }
 
-  async #handle(messages: readonly Message[], call: () => Promise<void> | void): Promise<boolean> {
-    const { clock, onError, lease } = this.#options;
-    const first = messages[0]?.sequence ?? 0;
-    const handled = await attemptUntilHandled({
-      clock,
-      mayStart: () => this.#mayStart(first),
-      ended: this.#ending.signal,
-      subject: `partition ${lease.partition}, sequence ${first}`,
-      onError,
-      call: (attempt) => {
-        for (const message of messages) message.attempt = attempt;
-        return call();
-      },
-    });
-    if (!handled) return false;
-    for (const message of messages) {
-      const tracked = this.#tracked.get(message);
-      if (tracked !== undefined) this.#progress.finish(tracked);
+  async #handle(messages: readonly Message[], call: () => Promise<void> | void): Promise<Outcome> {
+    const outcome = await this.#handling.handle(messages, call);
+    if (outcome === "handled") {
+      this.#finish(messages.flatMap((message) => this.#tracked.get(message) ?? []));
     }
+    return outcome;
+  }
+
+  #finish(tracked: readonly Tracked<JsMsg>[]): void {
+    for (const each of tracked) this.#progress.finish(each);
     this.#committer.advance();
-    return true;
   }
 }

@@ -15,6 +15,8 @@ export interface Resources {
   /** Whether the stream is a work queue: it removes what is acked, message by message. */
   readonly workQueue: boolean;
   readonly partitions: number;
+  /** How many replicas the stream has, and what belongs to it gets. */
+  readonly replicas: number;
   /** Whether the stream was created for this consumer. */
   readonly streamCreated: boolean;
   readonly sessions: SessionStore;
@@ -56,7 +58,7 @@ async function open(link: Link, settings: ConsumerSettings): Promise<Resources> 
   });
   const leases = await openBucket(link, leasesBucket(stream, group), { replicas });
   const workQueue = config.retention === RetentionPolicy.Workqueue;
-  return { link, workQueue, partitions, streamCreated: created, sessions, leases };
+  return { link, workQueue, partitions, replicas, streamCreated: created, sessions, leases };
 }
 
 /** The stream as it is now. */

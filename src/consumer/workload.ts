@@ -2,20 +2,23 @@
 import type { StreamInfo } from "@nats-io/jetstream";
 import PQueue from "p-queue";
 import { systemClock } from "../clock.ts";
-import { DocktorError } from "../errors.ts";
+import { DocktorError, type ErrorCode } from "../errors.ts";
 import type { LostReason, Tell } from "../events.ts";
 import type { StreamPosition } from "../lease/checkpoint.ts";
 import type { Lease } from "../lease/lease.ts";
 import type { PartitionWork } from "../partition/rebalancer.ts";
 import { Breather } from "./breather.ts";
+import { DeadLetterStream } from "./dead-letter-stream.ts";
 import type { Gap } from "./delivery.ts";
 import { type Dispatch, dispatchFor } from "./dispatch.ts";
 import { freshly } from "./freshly.ts";
 import { GapWatch } from "./gap-watch.ts";
 import type { Handlers } from "./handlers.ts";
 import type { ConsumerSettings } from "./options.ts";
+import { PoisonOfPartition } from "./poison.ts";
 import { Pump } from "./pump.ts";
 import { readStream, type Resources } from "./resources.ts";
+import { StallWatch } from "./stall-watch.ts";
 
 /** What the pumps need. */
 export interface WorkloadOptions {
@@ -25,6 +28,8 @@ export interface WorkloadOptions {
   tell: Tell;
   /** Deliveries of a partition broke off although its lease holds. */
   onInterrupted: (lease: Lease) => void;
+  /** Work on a partition does not get on here, and another member may try. */
+  onSurrender: (lease: Lease, reason: DocktorError) => void;
   onError: (error: DocktorError) => void;
 }
 
@@ -38,6 +43,8 @@ export class Workload implements PartitionWork {
   readonly #creations = new PQueue({ concurrency: 1 });
   readonly #gaps: GapWatch<Pump>;
   readonly #look: () => Promise<StreamInfo>;
+  readonly #stalls: StallWatch<Pump>;
+  #letters: Promise<DeadLetterStream> | undefined;
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
@@ -50,7 +57,26 @@ export class Workload implements PartitionWork {
       onGap: ({ lease }, gap) => this.#tellGap(lease, gap),
       onError: options.onError,
     });
+    this.#stalls = new StallWatch({
+      clock: systemClock,
+      afterMs: options.settings.stallAfterMs,
+      stallers: () => [...this.#pumps.values()].filter(({ lease }) => !lease.lost.aborted),
+      onStalled: (pump, sequence, stalledMs) => void this.#onStalled(pump, sequence, stalledMs),
+    });
   }
+
+  /** The group's dead letters; their stream is created when it is missing. */
+  readonly letters = async (): Promise<DeadLetterStream> => {
+    const { settings, resources } = this.#options;
+    const origin = { name: settings.stream, num_replicas: resources.replicas };
+    this.#letters ??= DeadLetterStream.open(resources.link, origin);
+    try {
+      return await this.#letters;
+    } catch (error) {
+      this.#letters = undefined;
+      throw error;
+    }
+  };
 
   /** The leases being worked on. */
   get leases(): Lease[] {
@@ -81,6 +107,7 @@ export class Workload implements PartitionWork {
       group: settings.group,
       dispatch: this.#dispatch,
       commit: settings.commit,
+      poison: this.#poisonOf(lease),
       breather: this.#breather,
       creations: this.#creations,
       onCommitted: (sequence) => tell("commit", { partition, epoch, sequence }),
@@ -88,6 +115,7 @@ export class Workload implements PartitionWork {
       onError,
     });
     this.#pumps.set(partition, pump);
+    this.#stalls.start();
     await pump.start();
     // A work queue removes what is handled: nothing is missing there.
     if (!resources.workQueue) void this.#gaps.check();
@@ -109,6 +137,10 @@ export class Workload implements PartitionWork {
     }
   }
 
+  async flush(lease: Lease): Promise<void> {
+    await this.#pumpOf(lease)?.flush();
+  }
+
   async finish(lease: Lease): Promise<void> {
     await this.#pumpOf(lease)?.finish();
   }
@@ -127,7 +159,40 @@ export class Workload implements PartitionWork {
     void pump.abort().then(() => {
       if (this.#pumps.get(partition) === pump) this.#pumps.delete(partition);
     });
-    this.#options.tell("partition:lost", { partition, epoch, reason: reasonFor(error), error });
+    this.#options.tell("partition:lost", {
+      partition,
+      epoch,
+      reason: REASONS[error.code] ?? "failed",
+      error,
+    });
+  }
+
+  async #onStalled(pump: Pump, sequence: number, stalledMs: number): Promise<void> {
+    const { settings, tell, onSurrender } = this.#options;
+    const { lease } = pump;
+    const { partition, epoch } = lease;
+    tell("partition:stalled", { partition, epoch, sequence, stalledMs });
+    const again = pump.noteStall(`under way for ${Math.round(stalledMs)} ms`);
+    if (again && settings.poison.policy === "block") return;
+    if (again) await pump.setStalledAside();
+    onSurrender(lease, stalled(lease, sequence, stalledMs));
+  }
+
+  #poisonOf({ partition, epoch }: Lease): PoisonOfPartition {
+    const { settings, tell } = this.#options;
+    const { poison, group, memberId } = settings;
+    return new PoisonOfPartition({
+      settings: poison,
+      letters: this.letters,
+      group,
+      memberId,
+      partition,
+      onSetAside: ({ message, reason, attempts, deadLetter }) => {
+        const { sequence, key } = message;
+        const what = { partition, epoch, sequence, key, reason, attempts, deadLetter };
+        tell("message:dead-lettered", what);
+      },
+    });
   }
 
   #pumpOf(lease: Lease): Pump | undefined {
@@ -159,8 +224,17 @@ export class Workload implements PartitionWork {
   }
 }
 
-function reasonFor(error: DocktorError): LostReason {
-  if (error.code === "FENCED") return "fenced";
-  if (error.code === "SESSION_LOST") return "session-lost";
-  return error.code === "CLOSED" ? "closed" : "failed";
+function stalled({ partition }: Lease, sequence: number, stalledMs: number): DocktorError {
+  return new DocktorError(
+    "STALLED",
+    `message ${sequence} of partition ${partition} has been under way for ${Math.round(stalledMs)} ms: another member is to try`,
+  );
 }
+
+const REASONS: Partial<Record<ErrorCode, LostReason>> = {
+  FENCED: "fenced",
+  SESSION_LOST: "session-lost",
+  STALLED: "stalled",
+  DRAIN_TIMEOUT: "drain-timeout",
+  CLOSED: "closed",
+};

@@ -4,7 +4,7 @@
  * earlier owner lands before the seal, and is seen by it, or fails.
  */
 import { DocktorError, isDocktorError } from "../errors.ts";
-import { type CheckpointRecord, checkpointKey, parseCheckpoint } from "./records.ts";
+import { type CheckpointRecord, checkpointKey, parseCheckpoint, type Trouble } from "./records.ts";
 import { ABSENT, type Entry, type Store } from "./store.ts";
 
 /** Which stream of its name it is, and how far it reaches. */
@@ -32,6 +32,11 @@ export class Checkpoint {
   readonly epoch: number;
   /** The record before it was sealed; undefined if there was none. */
   readonly previous: CheckpointRecord | undefined;
+  /**
+   * By its sequence, what befell a message that is not handled yet. Changes are written with the
+   * next commit, which also drops what it covers.
+   */
+  readonly troubles: Map<number, Trouble>;
   readonly #store: Store;
   readonly #stream: string;
   #revision: number;
@@ -47,6 +52,12 @@ export class Checkpoint {
     this.partition = options.partition;
     this.epoch = options.epoch;
     this.previous = before;
+    this.troubles = new Map(
+      Object.entries(sealed.troubles ?? {}).map(([sequence, trouble]) => [
+        Number(sequence),
+        trouble,
+      ]),
+    );
     this.#since = sealed.since;
     this.#store = options.store;
     this.#stream = sealed.stream;
@@ -108,12 +119,15 @@ export class Checkpoint {
    */
   async commit(sequence: number): Promise<void> {
     const key = checkpointKey(this.partition);
-    const since = this.#since === undefined ? {} : { since: this.#since };
+    for (const handled of this.troubles.keys()) {
+      if (handled <= sequence) this.troubles.delete(handled);
+    }
     const record: CheckpointRecord = {
       epoch: this.epoch,
       sequence,
       stream: this.#stream,
-      ...since,
+      ...(this.#since === undefined ? {} : { since: this.#since }),
+      ...(this.troubles.size === 0 ? {} : { troubles: Object.fromEntries(this.troubles) }),
     };
     for (;;) {
       try {
@@ -134,19 +148,24 @@ export class Checkpoint {
   }
 }
 
-type Start = Pick<CheckpointRecord, "sequence" | "stream">;
+type Start = Pick<CheckpointRecord, "sequence" | "stream" | "troubles">;
 
 /** Where to go on in the stream: at its first message if the record is of another one. */
 function startIn(stream: StreamPosition, before: CheckpointRecord | undefined): Start {
   const { created, lastSequence } = stream;
   const same = before?.stream === created;
+  if (!same) return { sequence: 0, stream: created };
   // A stream that was set back, as from a backup, uses its sequences again.
-  return { sequence: same ? Math.min(before.sequence, lastSequence) : 0, stream: created };
+  if (lastSequence < before.sequence) return { sequence: lastSequence, stream: created };
+  return whereItEnded(before);
 }
 
 function vouchedFor(key: string, before: CheckpointRecord | undefined): Start {
-  const { sequence, stream } = before ?? parseCheckpoint(key, undefined);
-  return { sequence, stream };
+  return whereItEnded(before ?? parseCheckpoint(key, undefined));
+}
+
+function whereItEnded({ sequence, stream, troubles }: CheckpointRecord): Start {
+  return { sequence, stream, ...(troubles === undefined ? {} : { troubles }) };
 }
 
 function fenced(partition: number, epoch: number, now: CheckpointRecord | undefined): DocktorError {

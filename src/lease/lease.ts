@@ -24,6 +24,9 @@ export interface ClaimOptions {
   lookAtStream: () => Promise<StreamPosition>;
 }
 
+/** What a release says beside for whom it is: see {@link LeaseRecord}. */
+export type ReleaseMark = Pick<LeaseRecord, "prepared" | "shunnedBy">;
+
 /** A partition owned by this member. */
 export class Lease {
   readonly partition: number;
@@ -65,10 +68,12 @@ export class Lease {
   static async claim(options: ClaimOptions): Promise<Lease> {
     const { store, session, partition, seen, lookAtStream } = options;
     const epoch = (seen?.record.epoch ?? 0) + 1;
+    const shunnedBy = seen?.record.shunnedBy;
     const record: LeaseRecord = {
       epoch,
       owner: session.memberId,
       incarnation: session.incarnation,
+      ...(shunnedBy === undefined || shunnedBy === session.memberId ? {} : { shunnedBy }),
     };
     // Side by side, as a hand-over is as long as its round trips: the seal is a compare-and-set
     // and so does not mind that its record was read before the claim.
@@ -116,14 +121,22 @@ export class Lease {
   }
 
   /**
-   * Gives the partition up in good order, for `next` if that is known, and returns the
-   * record's new revision. `prepared`: the next epoch's durable is made.
+   * Writes the checkpoint's troubles, without a step forward.
+   *
+   * @throws DocktorError FENCED, SESSION_LOST, TIMEOUT
+   */
+  async note(): Promise<void> {
+    await this.commit(this.checkpoint.sequence);
+  }
+
+  /**
+   * Gives the partition up, for `next` if that is known, and returns the record's new revision.
    *
    * @throws DocktorError FENCED when another member claimed it before, TIMEOUT
    */
-  async release(next: string | undefined, prepared = false): Promise<number> {
+  async release(next: string | undefined, mark: ReleaseMark = {}): Promise<number> {
     const { partition, epoch } = this;
-    const record = { ...freed(epoch, next), ...(prepared ? { prepared } : {}) };
+    const record: LeaseRecord = { ...freed(epoch, next), ...mark };
     try {
       return await this.#store.write(leaseKey(partition), record, this.revision);
     } catch (error) {

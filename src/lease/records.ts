@@ -48,6 +48,18 @@ export interface LeaseRecord {
    * from no later than that checkpoint: the next owner need look at neither.
    */
   readonly prepared?: true;
+  /** The member that gave the partition up because work on it stalled there: it is best kept from it. */
+  readonly shunnedBy?: string;
+}
+
+/** What became so far of a message that was handed over and is not handled. */
+export interface Trouble {
+  /** How often its handler failed or hung. */
+  readonly failures: number;
+  /** What the last failure said. */
+  readonly error: string;
+  /** Whether it has once made its owner give the partition up. */
+  readonly stalled?: true;
 }
 
 /** How far a partition is handled. Written by the owner of `epoch`, and by nobody else. */
@@ -59,6 +71,8 @@ export interface CheckpointRecord {
   readonly stream: string;
   /** The earliest epoch whose durable may still exist; absent once those before `epoch` are gone. */
   readonly since?: number;
+  /** By its sequence, what befell a message beyond `sequence`: the next owner goes on counting. */
+  readonly troubles?: Readonly<Record<string, Trouble>>;
 }
 
 /** The roster's key. It matches {@link LEASE_FILTER}, so one watch sees roster and leases in order. */
@@ -145,11 +159,20 @@ export function parseLease(key: string, value: unknown): LeaseRecord {
     isOptionalString(value["owner"]) &&
     isOptionalString(value["incarnation"]) &&
     isOptionalString(value["next"]) &&
-    (value["prepared"] === undefined || value["prepared"] === true)
+    (value["prepared"] === undefined || value["prepared"] === true) &&
+    isOptionalString(value["shunnedBy"])
   ) {
     return value as unknown as LeaseRecord;
   }
   throw invalid(key);
+}
+
+function isTroubles(value: unknown): boolean {
+  return isObject(value) && Object.values(value).every(isTrouble);
+}
+
+function isTrouble(value: unknown): boolean {
+  return isObject(value) && isCount(value["failures"]) && typeof value["error"] === "string";
 }
 
 /** The checkpoint record under `key`. @throws DocktorError RECORD_INVALID */
@@ -159,7 +182,8 @@ export function parseCheckpoint(key: string, value: unknown): CheckpointRecord {
     isCount(value["epoch"]) &&
     isCount(value["sequence"]) &&
     typeof value["stream"] === "string" &&
-    (value["since"] === undefined || isCount(value["since"]))
+    (value["since"] === undefined || isCount(value["since"])) &&
+    (value["troubles"] === undefined || isTroubles(value["troubles"]))
   ) {
     return value as unknown as CheckpointRecord;
   }

@@ -16,13 +16,29 @@ export interface AssignmentInput {
   readonly members: readonly string[];
   /** Who owns a partition now, or was promised it; undefined if nobody. */
   readonly ownerOf: (partition: number) => string | undefined;
+  /** The member that should not have a partition, as it has just given it up; if any. */
+  readonly shunnedBy?: (partition: number) => string | undefined;
+}
+
+/** Of these members, the one that is to have the fewest partitions; undefined if there is none. */
+export function leastLoaded(
+  assignment: Assignment,
+  members: readonly string[],
+): string | undefined {
+  const sizes = new Map([...members].sort().map((member) => [member, 0]));
+  for (const owner of assignment) {
+    const size = owner === undefined ? undefined : sizes.get(owner);
+    if (owner !== undefined && size !== undefined) sizes.set(owner, size + 1);
+  }
+  return [...sizes].sort(([, a], [, b]) => a - b)[0]?.[0];
 }
 
 /** The owner of each partition, by partition; undefined only when there are no members. */
 export type Assignment = readonly (string | undefined)[];
 
 /** Computes the assignment. */
-export function assign({ partitions, members, ownerOf }: AssignmentInput): Assignment {
+export function assign(input: AssignmentInput): Assignment {
+  const { partitions, members, ownerOf, shunnedBy = () => undefined } = input;
   const owners = Array.from<string | undefined>({ length: partitions });
   const held = new Map<string, number[]>();
   for (const member of [...members].sort()) held.set(member, []);
@@ -37,19 +53,22 @@ export function assign({ partitions, members, ownerOf }: AssignmentInput): Assig
 
   const quotas = quotasFor(partitions, held);
   const hungry: [member: string, wants: number][] = [];
-  for (const [member, share] of held) {
+  const shunned = (partition: number): boolean => shunnedBy(partition) !== undefined;
+  for (const [member, all] of held) {
     const quota = quotas.get(member) ?? 0;
+    // The highest partitions go first, in every member's view, but for those that someone shuns.
+    const share = [...all.filter(shunned), ...all.filter((partition) => !shunned(partition))];
     for (const partition of share.slice(0, quota)) owners[partition] = member;
-    // The highest partitions go first, in every member's view.
     orphans.push(...share.slice(quota));
     if (share.length < quota) hungry.push([member, quota - share.length]);
   }
 
-  orphans.sort((a, b) => a - b);
-  let next = 0;
+  let free = orphans.sort((a, b) => a - b);
   for (const [member, wants] of hungry) {
-    for (const partition of orphans.slice(next, next + wants)) owners[partition] = member;
-    next += wants;
+    const shuns = (partition: number): boolean => shunnedBy(partition) === member;
+    const order = [...free.filter((partition) => !shuns(partition)), ...free.filter(shuns)];
+    for (const partition of order.slice(0, wants)) owners[partition] = member;
+    free = order.slice(wants).sort((a, b) => a - b);
   }
   return owners;
 }

@@ -42,6 +42,8 @@ export interface MemberOptions {
   ttlMs: number;
   /** The incarnation of this process's life before, if any. */
   previous?: string;
+  /** How long a hand-over waits for what is under way, in milliseconds. */
+  drainTimeoutMs: number;
   lookAtStream: () => Promise<StreamPosition>;
   work: PartitionWork;
   observer: MemberObserver;
@@ -64,7 +66,7 @@ export class Member {
   #watching: Promise<void> = Promise.resolve();
 
   private constructor(options: MemberOptions, session: Session) {
-    const { clock, leases, partitions, lookAtStream, work, observer } = options;
+    const { clock, leases, partitions, drainTimeoutMs, lookAtStream, work, observer } = options;
     this.#options = options;
     this.#session = session;
     this.lost = session.lost;
@@ -80,6 +82,7 @@ export class Member {
       session,
       view: this.#view,
       partitions,
+      drainTimeoutMs,
       lookAtStream,
       work,
       onSettled: (revision) => this.#onSettled(revision),
@@ -128,6 +131,11 @@ export class Member {
   /** Takes a partition anew from its checkpoint, under the next epoch. */
   reclaim(lease: Lease): void {
     this.#rebalancer.reclaim(lease);
+  }
+
+  /** Gives a partition to another member, if there is one, although work is under way on it. */
+  surrender(lease: Lease, reason: DocktorError): void {
+    this.#rebalancer.surrender(lease, reason);
   }
 
   /** Follows the group through a new watch, as after a reconnect. */

@@ -5,12 +5,12 @@
  */
 import { type Clock, slept } from "../clock.ts";
 import { DocktorError, isDocktorError, toDocktorError } from "../errors.ts";
-import { Lease, releaseRecord } from "../lease/lease.ts";
+import { Lease, type ReleaseMark, releaseRecord } from "../lease/lease.ts";
 import type { StreamPosition } from "../lease/checkpoint.ts";
 import type { Session } from "../lease/session.ts";
 import type { Store } from "../lease/store.ts";
 import type { GroupView } from "../lease/view.ts";
-import { type Assignment, assign } from "./assignment.ts";
+import { type Assignment, assign, leastLoaded } from "./assignment.ts";
 
 /** How long to wait before trying again what the server did not answer. */
 const RETRY_MS = 250;
@@ -23,6 +23,8 @@ export interface PartitionWork {
   prepare(lease: Lease): Promise<boolean>;
   /** Ends work in good order: finishes what is under way and commits it. */
   finish(lease: Lease): Promise<void>;
+  /** Commits what is handled so far. */
+  flush(lease: Lease): Promise<void>;
   /**
    * The partition was handed over to `next`, or is free for anyone; `durationMs` since no
    * further handler was started.
@@ -39,6 +41,8 @@ export interface RebalancerOptions {
   session: Session;
   view: GroupView;
   partitions: number;
+  /** How long a hand-over waits for what is under way, in milliseconds. */
+  drainTimeoutMs: number;
   lookAtStream: () => Promise<StreamPosition>;
   work: PartitionWork;
   /** Called when this member has nothing left to claim or release under the roster of that revision. */
@@ -95,6 +99,20 @@ export class Rebalancer {
   }
 
   /**
+   * Gives the partition to another member although work is under way on it, which is aborted.
+   * Nothing happens where there is no other member.
+   */
+  surrender(lease: Lease, reason: DocktorError): void {
+    const { partition } = lease;
+    const next = this.#another();
+    if (next === undefined || this.#owned.get(partition) !== lease || this.#busy.has(partition)) {
+      return;
+    }
+    const shunnedBy = this.#options.session.memberId;
+    void this.#run(partition, () => this.#cutOff(lease, reason, next, { shunnedBy }));
+  }
+
+  /**
    * Stops at once; every partition still owned is lost for that reason. A claim or release
    * under way ends by itself, without effect on this member.
    */
@@ -134,15 +152,28 @@ export class Rebalancer {
 
   #plan(): Assignment {
     const { view, partitions } = this.#options;
-    const active = Object.entries(view.members).filter(([, member]) => member.state === "active");
     return assign({
       partitions,
-      members: active.map(([id]) => id),
+      members: this.#active,
       ownerOf: (partition) => {
         const record = view.lease(partition)?.record;
         return record?.owner ?? record?.next;
       },
+      shunnedBy: (partition) => view.lease(partition)?.record.shunnedBy,
     });
+  }
+
+  /** The members that can own partitions. */
+  get #active(): string[] {
+    const members = Object.entries(this.#options.view.members);
+    return members.filter(([, { state }]) => state === "active").map(([id]) => id);
+  }
+
+  /** The other member with the fewest partitions. */
+  #another(): string | undefined {
+    const { memberId } = this.#options.session;
+    const others = this.#active.filter((id) => id !== memberId);
+    return leastLoaded(this.#plan(), others);
   }
 
   /** Whether this member wrote the lease since the view saw it. */
@@ -204,6 +235,44 @@ export class Rebalancer {
     }
   }
 
+  /** Ends work at once, after a commit of what is handled, and gives the partition to `next`. */
+  async #cutOff(
+    lease: Lease,
+    reason: DocktorError,
+    next: string | undefined,
+    mark: ReleaseMark,
+  ): Promise<void> {
+    try {
+      await this.#options.work.flush(lease);
+    } catch (error) {
+      this.#options.onError(toDocktorError(error));
+    }
+    if (!this.#owned.delete(lease.partition)) return;
+    this.#lose(lease, reason);
+    try {
+      this.#written.set(lease.partition, await lease.release(next, mark));
+    } catch (error) {
+      if (!isDocktorError(error, "FENCED")) await this.#failed(toDocktorError(error));
+    }
+  }
+
+  /** Whether the work has ended in good order, and in time. */
+  async #finished(lease: Lease): Promise<boolean> {
+    const { clock, work, drainTimeoutMs } = this.#options;
+    const inTime = new AbortController();
+    const finishing = work.finish(lease).then(() => true);
+    try {
+      return await Promise.race([
+        finishing,
+        slept(clock, drainTimeoutMs, inTime.signal).then(() => false),
+      ]);
+    } finally {
+      inTime.abort();
+      // What is cut off fails to commit later, as it should.
+      finishing.catch(() => undefined);
+    }
+  }
+
   async #release(lease: Lease, next: string | undefined): Promise<void> {
     const { clock, session, work } = this.#options;
     const { partition } = lease;
@@ -211,9 +280,11 @@ export class Rebalancer {
       const moves = next !== undefined && next !== session.memberId;
       const prepared = moves && (await work.prepare(lease));
       const begunAt = clock.now();
-      await work.finish(lease);
+      if (!(await this.#finished(lease)))
+        return await this.#cutOff(lease, overdue(lease), next, {});
       if (this.#owned.get(partition) !== lease) return;
-      this.#written.set(partition, await lease.release(next, prepared));
+      const mark: ReleaseMark = prepared ? { prepared } : {};
+      this.#written.set(partition, await lease.release(next, mark));
       if (this.#owned.delete(partition)) work.released(lease, next, clock.now() - begunAt);
     } catch (error) {
       if (!this.#owned.delete(partition)) return;
@@ -268,6 +339,13 @@ export class Rebalancer {
     this.#settledRevision = view.rosterRevision;
     onSettled(view.rosterRevision);
   }
+}
+
+function overdue({ partition }: Lease): DocktorError {
+  return new DocktorError(
+    "DRAIN_TIMEOUT",
+    `handlers on partition ${partition} did not finish within drainTimeoutMs: they are aborted, and what they were handling will be handled again`,
+  );
 }
 
 function fencedBy(lease: Lease, owner: string | undefined): DocktorError {

@@ -39,6 +39,10 @@ export class FakeWork implements PartitionWork {
     await this.onFinish();
   }
 
+  async flush({ partition }: Lease): Promise<void> {
+    this.#log.push(`flush ${partition}`);
+  }
+
   released({ partition }: Lease, next: string | undefined, durationMs: number): void {
     this.#log.push(`released ${partition} to ${next ?? "anyone"} after ${durationMs} ms`);
   }

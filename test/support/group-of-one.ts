@@ -66,6 +66,7 @@ export class GroupOfOne {
       session,
       view,
       partitions,
+      drainTimeoutMs: 25_000,
       lookAtStream: () => Promise.resolve({ created: "2026-01-01T00:00:00Z", lastSequence: 100 }),
       work,
       onSettled: (revision) => this.settledUnder.push(revision),

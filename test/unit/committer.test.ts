@@ -17,6 +17,7 @@ function partition(
         if (seen.commits.push(sequence) > 50) await new Promise(() => {});
         await commit(sequence);
       },
+      note: async () => {},
     },
     progress,
     intervalMs: options.intervalMs ?? 60_000,

@@ -1,12 +1,13 @@
 /** The ways to hand messages to a handler, fed by the test. */
 import { beforeEach, describe, expect, test } from "vitest";
 import { type Dispatch, dispatchFor, type Intake } from "../../src/consumer/dispatch.ts";
+import type { Outcome } from "../../src/consumer/handling.ts";
 import type { Message } from "../../src/consumer/message.ts";
 
 /** What came and was not taken yet. */
 let waiting: Message[];
-/** What was handed to the handler and has not ended: `false` says that it was given up. */
-let underWay: Map<string, (handled: boolean) => void>;
+/** What was handed to the handler and has not ended. */
+let underWay: Map<string, (outcome: Outcome) => void>;
 /** What was handed to the handler, in order. */
 let begun: string[];
 let ended: boolean;
@@ -50,17 +51,17 @@ function run(dispatch: Dispatch): void {
       await call();
       const name = messages.map(({ key, sequence }) => `${key ?? ""}${sequence}`).join("+");
       begun.push(name);
-      return await new Promise<boolean>((resolve) => underWay.set(name, resolve));
+      return await new Promise<Outcome>((resolve) => underWay.set(name, resolve));
     },
   };
   void dispatch(intake).then(() => (ended = true));
 }
 
-/** Ends what was handed to the handler; `handled` unless it was given up. */
-async function end(name: string, handled = true): Promise<void> {
+/** Ends what was handed to the handler. */
+async function end(name: string, outcome: Outcome = "handled"): Promise<void> {
   const resolve = underWay.get(name) ?? expect.fail(`${name} is not under way`);
   underWay.delete(name);
-  resolve(handled);
+  resolve(outcome);
   await settled();
 }
 
@@ -95,7 +96,7 @@ describe("several keys at a time", () => {
   test("stop where a message was given up: none of its key comes before it, and other keys may end", async () => {
     await come("a1", "b1", "a2", "b2", "a3");
     await giveUp();
-    await end("a1", false);
+    await end("a1", "ended");
     await end("b1");
     expect(begun).toEqual(["a1", "b1", "b2"]);
     await end("b2");
@@ -132,7 +133,7 @@ describe.each([
 
   test("ends when it is given up, and begins no other", async () => {
     await come("3");
-    await end(first, false);
+    await end(first, "ended");
     expect([begun, ended]).toEqual([[first], true]);
   });
 

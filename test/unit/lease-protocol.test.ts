@@ -169,7 +169,7 @@ describe("a claim", () => {
       });
     const first = await claim(a);
     await first.commit(41);
-    await first.release("b", true);
+    await first.release("b", { prepared: true });
     const second = await claimBlindly(b);
     expect([second.prepared, second.checkpoint.sequence]).toEqual([true, 41]);
     expect(second.checkpoint.stream).toBe(STREAM);

@@ -1,0 +1,138 @@
+/** What groups have set aside, for whoever looks into it: listed, shown, tried again. */
+import { headers } from "@nats-io/transport-node";
+import { type Clock, systemClock } from "../clock.ts";
+import { DocktorError } from "../errors.ts";
+import { findBucket } from "../lease/kv-store.ts";
+import { checkpointKey, parseCheckpoint } from "../lease/records.ts";
+import { type ConnectionSource, type Link, openLink } from "../nats/connection.ts";
+import { fromNats } from "../nats/errors.ts";
+import { checkName, leasesBucket } from "../partition/names.ts";
+import { DeadLetterStream, type StoredDeadLetter } from "./dead-letter-stream.ts";
+import { REPLAY_HEADER } from "./poison.ts";
+import { readStream } from "./resources.ts";
+
+/** How often to look whether a replay has been dealt with. */
+const LOOK_MS = 100;
+
+/** Whose dead letters. */
+export interface DeadLetterQueueOptions extends ConnectionSource {
+  /** The stream that the messages were published to. */
+  readonly stream: string;
+}
+
+/**
+ * What became of a replayed dead letter.
+ *
+ * - `handled`: its group has handled it, and it is gone
+ * - `failed`: its group has tried, and it stays; or an earlier one of its key does, and it must wait
+ * - `pending`: no member has got to it yet
+ */
+export interface Replayed {
+  readonly id: number;
+  readonly outcome: "handled" | "failed" | "pending";
+}
+
+/** The dead letters of a stream. */
+export class DeadLetterQueue implements AsyncDisposable {
+  readonly #link: Link;
+  readonly #stream: string;
+  readonly #clock: Clock = systemClock;
+
+  private constructor(link: Link, stream: string) {
+    this.#link = link;
+    this.#stream = stream;
+  }
+
+  /**
+   * Connects.
+   *
+   * @throws DocktorError STREAM_NOT_FOUND and those of the connection
+   */
+  static async connect(options: DeadLetterQueueOptions): Promise<DeadLetterQueue> {
+    const stream = checkName("stream", options.stream);
+    const link = await openLink(options, `docktor dead letters of ${stream}`);
+    try {
+      await readStream(link, stream);
+    } catch (error) {
+      await link.close();
+      throw error;
+    }
+    return new DeadLetterQueue(link, stream);
+  }
+
+  /** All of them, or those of one group, in the order in which they were set aside. */
+  async *list(group?: string): AsyncIterable<StoredDeadLetter> {
+    const letters = await DeadLetterStream.find(this.#link, this.#stream);
+    if (letters !== undefined) yield* letters.list(group);
+  }
+
+  /** The one of that id; undefined when there is none. */
+  async get(id: number): Promise<StoredDeadLetter | undefined> {
+    const letters = await DeadLetterStream.find(this.#link, this.#stream);
+    return await letters?.get(id);
+  }
+
+  /**
+   * Has their groups try these again, in the order given, and waits for what becomes of them.
+   * Each takes its turn in its partition like a message that was just published: order, commits
+   * and fencing are the same. One that is handled is removed.
+   *
+   * @param timeoutMs for how long to wait, in milliseconds
+   */
+  async replay(ids: Iterable<number>, timeoutMs = 30_000): Promise<Replayed[]> {
+    const asked: { letter: StoredDeadLetter; sequence: number }[] = [];
+    for (const id of ids) {
+      const letter = await this.get(id);
+      if (letter === undefined) throw notThere(this.#stream, id);
+      asked.push({ letter, sequence: await this.#ask(letter) });
+    }
+    const endsAt = this.#clock.now() + timeoutMs;
+    const outcomes: Replayed[] = [];
+    for (const { letter, sequence } of asked) {
+      while (!(await this.#reached(letter, sequence)) && this.#clock.now() < endsAt) {
+        await this.#clock.sleep(LOOK_MS);
+      }
+      outcomes.push({ id: letter.id, outcome: await this.#outcome(letter, sequence) });
+    }
+    return outcomes;
+  }
+
+  /** Closes the connection, if it is docktor's. */
+  async close(): Promise<void> {
+    await this.#link.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #ask({ group, id, origin }: StoredDeadLetter): Promise<number> {
+    const asking = headers();
+    asking.set(REPLAY_HEADER, `${group} ${id}`);
+    try {
+      const ack = await this.#link.jetstream.publish(origin.subject, "", { headers: asking });
+      return ack.seq;
+    } catch (error) {
+      throw fromNats(error, `ask for a replay on ${origin.subject}`);
+    }
+  }
+
+  async #outcome(letter: StoredDeadLetter, sequence: number): Promise<Replayed["outcome"]> {
+    if ((await this.get(letter.id)) === undefined) return "handled";
+    return (await this.#reached(letter, sequence)) ? "failed" : "pending";
+  }
+
+  /** Whether the letter's group has got beyond that sequence of its partition. */
+  async #reached({ group, partition }: StoredDeadLetter, sequence: number): Promise<boolean> {
+    const store = await findBucket(this.#link, leasesBucket(this.#stream, group));
+    const entry = await store?.get(checkpointKey(partition));
+    return entry !== undefined && parseCheckpoint(entry.key, entry.value).sequence >= sequence;
+  }
+}
+
+function notThere(stream: string, id: number): DocktorError {
+  return new DocktorError(
+    "DEAD_LETTER_NOT_FOUND",
+    `stream ${stream} has no dead letter ${id}: list them with "docktor dlq list --stream ${stream}"`,
+  );
+}

@@ -1,0 +1,166 @@
+/** The stream `<stream>_DLQ`, which keeps the messages that groups of a stream have set aside. */
+import { StorageType, type StoredMsg, type StreamConfig } from "@nats-io/jetstream";
+import { headers as newHeaders, nanos, type MsgHdrs } from "@nats-io/transport-node";
+import type { Link } from "../nats/connection.ts";
+import { fromNats, isMessageNotFound, isStreamNotFound } from "../nats/errors.ts";
+import { openStream } from "../nats/stream.ts";
+import {
+  type DeadLetter,
+  deadLetterStream,
+  deadLetterSubject,
+  deadLetterSubjects,
+  decodeDeadLetter,
+  encodeDeadLetter,
+} from "./dead-letter.ts";
+
+/** For how long the stream remembers what it has: a crash just after storing repeats it. */
+const DUPLICATE_WINDOW_MS = 10 * 60_000;
+
+/** A dead letter in its stream. */
+export interface StoredDeadLetter extends DeadLetter {
+  /** Its sequence in the dead-letter stream: names it in `show` and `replay`. */
+  readonly id: number;
+  /** When it was set aside. */
+  readonly setAsideAt: Date;
+}
+
+/** Keeps the dead letters of one stream. */
+export class DeadLetterStream {
+  readonly #link: Link;
+  readonly #origin: string;
+  readonly #name: string;
+
+  private constructor(link: Link, origin: string) {
+    this.#link = link;
+    this.#origin = origin;
+    this.#name = deadLetterStream(origin);
+  }
+
+  /**
+   * Opens the dead letters of the stream `origin`, creating their stream when it is missing.
+   *
+   * @throws DocktorError STREAM_SUBJECT_MISMATCH, STREAM_UNSUITABLE, NOT_AUTHORIZED
+   */
+  static async open(
+    link: Link,
+    origin: Pick<StreamConfig, "name" | "num_replicas">,
+  ): Promise<DeadLetterStream> {
+    const subjects = [deadLetterSubjects(origin.name)];
+    await openStream(link.manager, {
+      stream: deadLetterStream(origin.name),
+      subjects,
+      createSubjects: subjects,
+      ensureStream: {
+        storage: StorageType.File,
+        num_replicas: origin.num_replicas,
+        duplicate_window: nanos(DUPLICATE_WINDOW_MS),
+      },
+    });
+    return new DeadLetterStream(link, origin.name);
+  }
+
+  /** Opens those of the stream `origin`; undefined when nothing was ever set aside there. */
+  static async find(link: Link, origin: string): Promise<DeadLetterStream | undefined> {
+    try {
+      await link.manager.streams.info(deadLetterStream(origin));
+    } catch (error) {
+      if (isStreamNotFound(error)) return undefined;
+      throw fromNats(error, `read stream ${deadLetterStream(origin)}`);
+    }
+    return new DeadLetterStream(link, origin);
+  }
+
+  /** Stores a letter and returns its id; the same one when it is there already. */
+  async put(letter: DeadLetter): Promise<number> {
+    const { group, partition, origin } = letter;
+    try {
+      const ack = await this.#link.jetstream.publish(
+        deadLetterSubject(this.#origin, letter),
+        letter.data,
+        {
+          headers: toNats(encodeDeadLetter(letter)),
+          msgID: `${group}.${partition}.${origin.sequence}.${origin.timestamp.getTime()}`,
+        },
+      );
+      return ack.seq;
+    } catch (error) {
+      throw fromNats(error, `store a dead letter in stream ${this.#name}`);
+    }
+  }
+
+  /** The letter of that id; undefined when it is gone. */
+  async get(id: number): Promise<StoredDeadLetter | undefined> {
+    return await this.#read({ seq: id });
+  }
+
+  /** The id of the earliest letter of a key; undefined when there is none. */
+  async first(of: Pick<DeadLetter, "group" | "partition" | "key">): Promise<number | undefined> {
+    const next = { seq: 1, next_by_subj: deadLetterSubject(this.#origin, of) };
+    return (await this.#read(next))?.id;
+  }
+
+  /** Every letter, or those of one group, in the order in which they were set aside. */
+  async *list(group?: string): AsyncIterable<StoredDeadLetter> {
+    const subjects = deadLetterSubjects(this.#origin, group);
+    for (let seq = 1; ; ) {
+      const found = await this.#read({ seq, next_by_subj: subjects });
+      if (found === undefined) return;
+      yield found;
+      seq = found.id + 1;
+    }
+  }
+
+  /** Removes a letter, if it is there. */
+  async remove(id: number): Promise<void> {
+    try {
+      await this.#link.manager.streams.deleteMessage(this.#name, id, false);
+    } catch (error) {
+      if (isMessageNotFound(error)) return;
+      throw fromNats(error, `remove dead letter ${id} from stream ${this.#name}`);
+    }
+  }
+
+  /** The keys, by their tokens, that have letters of that partition. */
+  async parked(group: string, partition: number): Promise<Set<string>> {
+    try {
+      const subjects_filter = deadLetterSubjects(this.#origin, group, partition);
+      const { state } = await this.#link.manager.streams.info(this.#name, { subjects_filter });
+      const subjects = Object.keys(state.subjects ?? {});
+      return new Set(subjects.map((subject) => subject.slice(subject.lastIndexOf(".") + 1)));
+    } catch (error) {
+      throw fromNats(error, `read the dead letters of partition ${partition}`);
+    }
+  }
+
+  async #read(
+    query: { seq: number } | { seq: number; next_by_subj: string },
+  ): Promise<StoredDeadLetter | undefined> {
+    let stored: StoredMsg | null;
+    try {
+      stored = await this.#link.manager.streams.getMessage(this.#name, query);
+    } catch (error) {
+      if (isMessageNotFound(error)) return undefined;
+      throw fromNats(error, `read dead letter ${query.seq} of stream ${this.#name}`);
+    }
+    if (stored === null) return undefined;
+    const letter = decodeDeadLetter(fromStored(stored.header), stored.data);
+    return { ...letter, id: stored.seq, setAsideAt: stored.time };
+  }
+}
+
+function toNats(values: Readonly<Record<string, string | readonly string[]>>): MsgHdrs {
+  const encoded = newHeaders();
+  for (const [name, value] of Object.entries(values)) {
+    for (const each of typeof value === "string" ? [value] : value) encoded.append(name, each);
+  }
+  return encoded;
+}
+
+function fromStored(stored: MsgHdrs): Record<string, string | readonly string[]> {
+  return Object.fromEntries(
+    stored.keys().map((name) => {
+      const values = stored.values(name);
+      return [name, values.length === 1 ? (values[0] ?? "") : values];
+    }),
+  );
+}
