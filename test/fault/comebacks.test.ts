@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { expect, test } from "vitest";
 import { findBucket } from "../../src/lease/kv-store.ts";
 import { checkpointKey, leaseKey } from "../../src/lease/records.ts";
-import { leasesBucket } from "../../src/partition/names.ts";
+import { leasesBucket, membersBucket } from "../../src/partition/names.ts";
 import { partitionOf } from "../../src/partition/partitioner.ts";
 import {
   closeAfterTest,
@@ -95,8 +95,37 @@ describeOnEachServer("a member", ({ start }) => {
     proxy.cut();
     proxy.heal();
     // The client's own watchdog would open the watch anew, but not before 10 s without a heartbeat.
-    await eventually("they share", () => newcomer.assignment.length === 2, 8_000);
+    await eventually("the newcomer has its share", () => newcomer.assignment.length === 2, 8_000);
     expect(met).toEqual(["newcomer"]);
-    expect(cutOff.assignment).toHaveLength(2);
+    // What it kept was taken anew, too.
+    await eventually("they share", () => cutOff.assignment.length === 2);
+  });
+
+  test("that loses its session while it drains is out, and does not come back", async () => {
+    const { url } = await start();
+    let finish = (): void => {};
+    const held = new Promise<void>((resolve) => (finish = resolve));
+    const calls: number[] = [];
+    const leaving = member(url, { memberId: "leaving", partitions: 1 });
+    const lost: string[] = [];
+    leaving.on("partition:lost", ({ reason }) => lost.push(reason));
+    await leaving.run({
+      eachMessage: async ({ sequence }) => {
+        calls.push(sequence);
+        await held;
+      },
+    });
+    await publish(url, [{ key: "k", data: "" }], 1);
+    await eventually("a handler is under way", () => calls.length === 1);
+    const drained = leaving.drain();
+    const sessions = await findBucket(await link(url), membersBucket(STREAM, GROUP));
+    await sessions?.delete("leaving", (await sessions.get("leaving"))?.revision ?? 0);
+    await drained;
+    expect([leaving.state, await leaving.closed()]).toEqual(["closed", undefined]);
+    expect([lost, leaving.errors]).toEqual([
+      ["session-lost"],
+      [expect.objectContaining({ code: "SESSION_LOST" })],
+    ]);
+    finish();
   });
 });

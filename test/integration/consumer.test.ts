@@ -423,14 +423,18 @@ describeOnEachServer("a consumer", ({ start }) => {
     await manager.streams.add(config);
     const records = new Records();
     const published: PublishedMessage[] = [];
+    const gaps: unknown[] = [];
     for (const memberId of ["a", "b", "c"]) {
       published.push(...(await publish(url, numbered(300))));
       const consumer = member(url, { memberId });
+      consumer.on("partition:gap", (gap) => gaps.push(gap));
       await consumer.run({ eachMessage: records.handler(memberId) });
       await eventually("all are handled", () => records.count === published.length);
       await consumer.drain();
       expect(consumer.errors).toEqual([]);
     }
+    // What is gone from a queue was handled: nothing is missing.
+    expect(gaps).toEqual([]);
     expect(judge(published, records.all)).toMatchObject({ lost: 0, duplicated: 0, outOfOrder: 0 });
     await eventually(
       "the queue is empty",

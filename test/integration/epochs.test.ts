@@ -1,4 +1,5 @@
 /** What the owner of a partition leaves to the next: its checkpoint, and no more durables than one. */
+import { AckPolicy, DeliverPolicy } from "@nats-io/jetstream";
 import { once } from "node:events";
 import { expect, test } from "vitest";
 import { type KvStore, openBucket } from "../../src/lease/kv-store.ts";
@@ -111,5 +112,44 @@ describeOnEachServer("the owner of a partition", ({ start }) => {
     await eventually("only its own is left", async () => {
       return (await durables(connection)).join() === `${GROUP}-p0-e5`;
     });
+  });
+
+  test("misses nothing because of a durable that was left over and begins too late", async () => {
+    const { url } = await start();
+    const { manager } = await link(url);
+    const published = await publish(url, numbered(5), 1);
+    await manager.consumers.add(STREAM, {
+      durable_name: `${GROUP}-p0-e1`,
+      ack_policy: AckPolicy.All,
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: 4,
+      filter_subject: `${SUBJECT}.p.0`,
+    });
+    const handled: number[] = [];
+    const consumer = member(url, one);
+    await consumer.run({ eachMessage: ({ sequence }) => void handled.push(sequence) });
+    await eventually("the last is handled", () =>
+      handled.includes(published.at(-1)?.sequence ?? 0),
+    );
+    expect(handled).toEqual(published.map(({ sequence }) => sequence));
+  });
+
+  test("does not tell of messages that were removed before the group had begun", async () => {
+    const { url } = await start();
+    const connection = await link(url);
+    const { manager } = connection;
+    await publish(url, numbered(20, 20), 2);
+    const { created } = await manager.streams.info(STREAM);
+    const store = await buckets(connection);
+    // Partition 1 had an owner; of partition 0 nothing was ever for the group to handle.
+    await store.write("lease.1", { epoch: 1 }, ABSENT);
+    await store.write("checkpoint.1", { epoch: 1, sequence: 0, stream: created }, ABSENT);
+    await manager.streams.purge(STREAM);
+    const gaps: unknown[] = [];
+    const consumer = member(url, { partitions: 2 });
+    consumer.on("partition:gap", (gap) => gaps.push(gap));
+    await consumer.run({ eachMessage: () => {} });
+    await eventually("the gap is told", () => gaps.length > 0);
+    expect(gaps).toEqual([{ partition: 1, epoch: 2, first: 1, last: 20 }]);
   });
 });
