@@ -27,7 +27,7 @@ export interface Acknowledgeable {
 
 /** What a committer needs. */
 export interface CommitterOptions<T extends Acknowledgeable> {
-  lease: Pick<Lease, "commit" | "note">;
+  lease: Pick<Lease, "commit" | "note" | "trusted">;
   progress: Progress<T>;
   intervalMs: number;
   window: number;
@@ -128,8 +128,10 @@ export class Committer<T extends Acknowledgeable> {
     }
     if (floor === undefined) return;
     const committed = progress.committed(committable);
+    onCommitted(floor.seq);
+    // Held up since: whatever it acked now, the next owner has dealt with.
+    if (!lease.trusted()) return;
     if (ackEach) for (const message of committed) message.ack();
     else floor.ack();
-    onCommitted(floor.seq);
   }
 }

@@ -32,21 +32,21 @@ export async function settle(write: Write): Promise<number> {
       // A conflict at the first attempt is another's write; later it may be our own copy.
       if (conflict && attempt === 1) throw error;
       if (!conflict && !isDocktorError(error, "TIMEOUT")) throw error;
-      const landed = await landedAt(write);
-      if (landed !== undefined) return landed;
+      const found = await readBack(write, attempt === ATTEMPTS || conflict);
+      const landed = found !== undefined && found.revision > write.expected;
+      if (landed && isDeepStrictEqual(found.value, write.value)) return found.revision;
       if (conflict || attempt === ATTEMPTS) throw error;
     }
   }
 }
 
-async function landedAt(write: Write): Promise<number | undefined> {
-  let entry: Entry | undefined;
+/** What is there now. Silence leaves it open, and is an error of its own when nothing more is tried. */
+async function readBack(write: Write, last: boolean): Promise<Entry | undefined> {
   try {
-    entry = await write.read();
+    return await write.read();
   } catch (error) {
     // Another reason than silence, such as a deleted bucket, ends the attempts.
-    if (!isDocktorError(error, "TIMEOUT")) throw error;
+    if (last || !isDocktorError(error, "TIMEOUT")) throw error;
+    return undefined;
   }
-  if (entry === undefined || entry.revision <= write.expected) return undefined;
-  return isDeepStrictEqual(entry.value, write.value) ? entry.revision : undefined;
 }

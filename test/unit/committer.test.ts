@@ -6,7 +6,7 @@ import { DocktorError } from "../../src/errors.ts";
 /** A partition with a lease whose commits end as the test says. */
 function partition(
   commit: (sequence: number) => Promise<void>,
-  options: { intervalMs?: number } = {},
+  options: { intervalMs?: number; trusted?: () => boolean } = {},
 ) {
   const progress = new Progress<{ seq: number; ack: () => void }>();
   const seen = { commits: [] as number[], acks: [] as number[], errors: [] as unknown[] };
@@ -18,6 +18,7 @@ function partition(
         await commit(sequence);
       },
       note: async () => {},
+      trusted: () => options.trusted?.() ?? true,
     },
     progress,
     intervalMs: options.intervalMs ?? 60_000,
@@ -60,6 +61,16 @@ describe("a committer", () => {
     answers.shift()?.();
     await settled();
     expect(seen.commits).toEqual([2, 4]);
+  });
+
+  test("acks nothing of a commit whose answer comes when another may own the partition by now", async () => {
+    let trusted = true;
+    const answered = async (): Promise<void> => void (trusted = false);
+    const { handle, seen } = partition(answered, { trusted: () => trusted });
+    handle(1);
+    handle(2);
+    await settled();
+    expect(seen).toMatchObject({ commits: [2], acks: [] });
   });
 
   test("commits the rest after the interval", async () => {

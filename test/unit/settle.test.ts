@@ -125,3 +125,10 @@ describe("a write that was answered", () => {
     expect([sent, read]).toEqual([1, 0]);
   });
 });
+
+test("a conflict after silence stays open when the read is not answered either", async () => {
+  await store.write("k", { n: 1 }, ABSENT);
+  attempts = ["lost", "answered"];
+  reads = ["lost", "lost"];
+  await expect(write(2, ABSENT)).rejects.toEqual(code("TIMEOUT"));
+});
