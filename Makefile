@@ -38,6 +38,11 @@ bench-handover: build ## Measure hand-overs between processes under load: p50, p
 	npx tsc -p tsconfig.bench.json
 	NATS_SERVER="$$(scripts/nats-server.sh)" node .cache/bench/bench/handover.js
 
+.PHONY: bench-failover
+bench-failover: build ## Measure hand-overs, crashes and pauses, 100 of each (about 15 minutes)
+	npx tsc -p tsconfig.bench.json
+	NATS_SERVER="$$(scripts/nats-server.sh)" node .cache/bench/bench/failover.js
+
 .PHONY: run-consumer
 run-consumer: build ## Consume as one member of a group (more terminals: more members)
 	node dist/cli/main.js consume

@@ -1,24 +1,35 @@
 /**
- * A member for benchmarks, in a process of its own: joins and leaves when its parent says so,
- * and reports when it releases a partition and when it begins with one.
+ * A member for benchmarks, in a process of its own: joins and leaves when its parent says so, and
+ * reports what becomes of its partitions and which messages it handled.
  */
 import { Consumer } from "../src/index.ts";
+import { now } from "./clock.ts";
 
 /** What the parent says. */
 export type Command = "join" | "leave";
 
-/** What a member reports: `released` when it began to release. Unix milliseconds, one machine. */
-export type Report =
-  | { type: "released"; partition: number; epoch: number; at: number }
-  | { type: "first"; partition: number; epoch: number; at: number }
-  | { type: "rebalance"; partitions: number };
-
-const [servers = "", memberId = "", partitions = "32"] = process.argv.slice(2);
-let consumer: Consumer | undefined;
-
-function now(): number {
-  return performance.timeOrigin + performance.now();
+/** The messages of one partition that a member handled in one epoch. */
+export interface Handled {
+  first: number;
+  last: number;
+  count: number;
+  /** How many came again or out of order. */
+  repeated: number;
 }
+
+/** What a member reports. `at`: on the machine's monotonic clock, in milliseconds. */
+export type Report =
+  /** It has begun to release, at that time, and has released by now. */
+  | { type: "released"; partition: number; epoch: number; at: number; handled: Handled | undefined }
+  /** It handles the first message of an epoch. */
+  | { type: "first"; partition: number; epoch: number; at: number }
+  | { type: "lost"; partition: number; epoch: number; at: number; reason: string }
+  /** The latest start of a handler in an epoch, told a while after it was lost; 0 if there was none. */
+  | { type: "last"; partition: number; epoch: number; at: number }
+  | { type: "rebalance"; partitions: readonly number[] };
+
+const [servers = "", memberId = "", partitions = "32", ttlMs = "5000"] = process.argv.slice(2);
+let consumer: Consumer | undefined;
 
 function report(message: Report): void {
   // The parent may have gone by now: then nobody wants to know.
@@ -26,7 +37,8 @@ function report(message: Report): void {
 }
 
 async function join(): Promise<void> {
-  const begun = new Map<number, number>();
+  const handled = new Map<string, Handled>();
+  const lastStart = new Map<string, number>();
   consumer = new Consumer({
     servers,
     stream: "EVENTS",
@@ -34,19 +46,38 @@ async function join(): Promise<void> {
     partitions: Number(partitions),
     group: "BENCH",
     memberId,
+    session: { ttlMs: Number(ttlMs) },
     ensureStream: true,
   });
+  consumer.on("error", ({ code, message }) => console.error(`${memberId}: ${code}: ${message}`));
   consumer.on("partition:released", ({ partition, epoch, durationMs }) => {
-    report({ type: "released", partition, epoch, at: now() - durationMs });
+    const at = now() - durationMs;
+    const key = `${partition}/${epoch}`;
+    report({ type: "released", partition, epoch, at, handled: handled.get(key) });
+  });
+  consumer.on("partition:lost", ({ partition, epoch, reason }) => {
+    report({ type: "lost", partition, epoch, at: now(), reason });
+    // Whatever still starts would do so by then.
+    setTimeout(() => {
+      report({ type: "last", partition, epoch, at: lastStart.get(`${partition}/${epoch}`) ?? 0 });
+    }, 200);
   });
   consumer.on("rebalance", (rebalance) => {
-    report({ type: "rebalance", partitions: rebalance.partitions.length });
+    report({ type: "rebalance", partitions: rebalance.partitions });
   });
   await consumer.run({
-    eachMessage: ({ partition }, { epoch }) => {
-      if (begun.get(partition) === epoch) return;
-      begun.set(partition, epoch);
-      report({ type: "first", partition, epoch, at: now() });
+    eachMessage: ({ partition, sequence }, { epoch }) => {
+      const key = `${partition}/${epoch}`;
+      lastStart.set(key, now());
+      const known = handled.get(key);
+      if (known === undefined) {
+        handled.set(key, { first: sequence, last: sequence, count: 1, repeated: 0 });
+        report({ type: "first", partition, epoch, at: now() });
+      } else if (sequence <= known.last) known.repeated++;
+      else {
+        known.last = sequence;
+        known.count++;
+      }
     },
   });
 }
