@@ -6,7 +6,7 @@ import { DocktorError, type ErrorCode } from "../errors.ts";
 import type { LostReason, Tell } from "../events.ts";
 import type { StreamPosition } from "../lease/checkpoint.ts";
 import type { Lease } from "../lease/lease.ts";
-import type { PartitionWork } from "../partition/rebalancer.ts";
+import type { PartitionWork } from "../partition/ownership.ts";
 import { Breather } from "./breather.ts";
 import { DeadLetterStream } from "./dead-letter-stream.ts";
 import type { Gap } from "./delivery.ts";

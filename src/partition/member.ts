@@ -20,7 +20,8 @@ import {
 import { Session } from "../lease/session.ts";
 import type { SessionStore, Store } from "../lease/store.ts";
 import { GroupView } from "../lease/view.ts";
-import { type PartitionWork, Rebalancer } from "./rebalancer.ts";
+import type { PartitionWork } from "./ownership.ts";
+import { Rebalancer } from "./rebalancer.ts";
 
 /** What a member tells about its group. */
 interface MemberObserver {

@@ -1,7 +1,7 @@
 /** A member's work on its partitions, in the test's hands. */
 import type { DocktorError } from "../../src/errors.ts";
 import type { Lease } from "../../src/lease/lease.ts";
-import type { PartitionWork } from "../../src/partition/rebalancer.ts";
+import type { PartitionWork } from "../../src/partition/ownership.ts";
 
 /** Notes what it is told to do, and does as the test says. */
 export class FakeWork implements PartitionWork {
