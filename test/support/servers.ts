@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, inject, test, vi } from "vitest";
 import { EmbeddedServer, type EmbeddedServerOptions } from "../../src/nats/embedded-server.ts";
+import { Cluster } from "./cluster.ts";
 import "./global-setup.ts";
 
 const provided = inject("servers");
@@ -15,6 +16,8 @@ export interface ServerContext {
   version: string;
   /** Starts a server, which is stopped after the test. */
   start: (options?: EmbeddedServerOptions) => Promise<EmbeddedServer>;
+  /** Starts a cluster of three, which is stopped after the test. */
+  startCluster: () => Promise<Cluster>;
 }
 
 /**
@@ -34,8 +37,7 @@ export function describeOnEachServer(
     } else {
       const name = `nats-server ${server.version}`;
       describe(`${title} (${name})`, () => {
-        const start = startForOneTest(server.binary);
-        define({ name, version: server.version, start });
+        define({ name, version: server.version, ...startForOneTest(server.binary) });
       });
     }
   }
@@ -50,8 +52,8 @@ function describeMissing(title: string, reason: string): void {
   }
 }
 
-function startForOneTest(binary: string): ServerContext["start"] {
-  const started: EmbeddedServer[] = [];
+function startForOneTest(binary: string): Pick<ServerContext, "start" | "startCluster"> {
+  const started: (EmbeddedServer | Cluster)[] = [];
 
   afterEach(async () => {
     await Promise.all(started.splice(0).map((server) => server.stop()));
@@ -61,10 +63,17 @@ function startForOneTest(binary: string): ServerContext["start"] {
     });
   });
 
-  return async (options) => {
-    const server = await EmbeddedServer.start({ binary, ...options });
-    started.push(server);
-    return server;
+  return {
+    start: async (options) => {
+      const server = await EmbeddedServer.start({ binary, ...options });
+      started.push(server);
+      return server;
+    },
+    startCluster: async () => {
+      const cluster = await Cluster.start(binary);
+      started.push(cluster);
+      return cluster;
+    },
   };
 }
 
