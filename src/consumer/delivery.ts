@@ -17,6 +17,8 @@ const GONE = new Set([
 export interface DeliveryOptions {
   link: Link;
   durable: ConsumerInfo;
+  /** How often the server is to show that it is there, in milliseconds. */
+  heartbeatMs: number;
   /** The last handled sequence; what is not beyond it is dropped. */
   after: number;
   onMessage: (message: JsMsg) => void;
@@ -55,6 +57,9 @@ export class Delivery {
     const consumer = options.link.jetstream.consumers.getConsumerFromInfo(options.durable);
     const messages = await consumer.consume({
       max_messages: BATCH,
+      // Who answers may change without a word, as when a node of the cluster dies. After two missing
+      // heartbeats the client asks again.
+      idle_heartbeat: options.heartbeatMs,
       callback: (raw) => delivery.#receive(raw),
     });
     delivery.#messages = messages;
@@ -123,6 +128,11 @@ export class Delivery {
   }
 
   async #watch(messages: ConsumerMessages): Promise<void> {
-    for await (const { type } of messages.status()) if (GONE.has(type)) this.interrupt();
+    for await (const status of messages.status()) {
+      if (GONE.has(status.type)) this.interrupt();
+      // What was sent and did not come would be missed only with the next message.
+      const sent = status.type === "heartbeat" ? status.lastConsumerSequence : 0;
+      if (sent > this.#deliveries) this.interrupt();
+    }
   }
 }

@@ -39,6 +39,8 @@ export interface PumpOptions {
   group: string;
   dispatch: Dispatch;
   commit: { intervalMs: number; window: number };
+  /** How often the server is to show that deliveries go on, in milliseconds. */
+  heartbeatMs: number;
   poison: PoisonOfPartition;
   /** The member's: its handlers share one event loop. */
   breather: Breather;
@@ -136,7 +138,7 @@ export class Pump implements Watched, Staller {
 
   /** Starts the flow from the checkpoint. Returns once messages may come. */
   async start(): Promise<void> {
-    const { link, lease, poison, workQueue } = this.#options;
+    const { link, lease, poison, workQueue, heartbeatMs } = this.#options;
     const after = lease.checkpoint.sequence;
     // A work queue permits one consumer a subject; elsewhere a hand-over need not wait.
     if (workQueue) await this.#removeEarlier();
@@ -148,6 +150,7 @@ export class Pump implements Watched, Staller {
     this.#delivery = await Delivery.open({
       link,
       durable,
+      heartbeatMs,
       after,
       onMessage: (raw) => {
         this.#options.breather.turned();

@@ -20,6 +20,10 @@ import { Pump } from "./pump.ts";
 import { readStream, type Resources } from "./resources.ts";
 import { StallWatch } from "./stall-watch.ts";
 
+/** In a TTL, so many times the server shows that it still delivers; two missing ones are noticed. */
+const HEARTBEATS = 3;
+const LONGEST_HEARTBEAT_MS = 5_000;
+
 /** What the pumps need. */
 export interface WorkloadOptions {
   settings: ConsumerSettings;
@@ -107,6 +111,7 @@ export class Workload implements PartitionWork {
       group: settings.group,
       dispatch: this.#dispatch,
       commit: settings.commit,
+      heartbeatMs: Math.min(Math.max(500, settings.ttlMs / HEARTBEATS), LONGEST_HEARTBEAT_MS),
       poison: this.#poisonOf(lease),
       breather: this.#breather,
       creations: this.#creations,

@@ -15,11 +15,13 @@ let delivery: Delivery;
 /** Hands a message to the client; `number` is the server's count of its deliveries. */
 let receive: (number: number, seq: number, pending?: number) => void;
 /** Has the client tell what became of the durable. */
-let tell: (type: string) => void;
+let tell: (type: string, more?: object) => void;
 
 beforeEach(async () => {
   [handedOver, acked, interruptions, stopped] = [[], [], 0, false];
-  const told = new Promise<{ type: string }>((resolve) => (tell = (type) => resolve({ type })));
+  const told = new Promise<object>((resolve) => {
+    tell = (type, more) => resolve({ type, ...more });
+  });
   const consume = (options: { callback: (message: JsMsg) => void }): Promise<unknown> => {
     receive = (deliverySequence, seq, pending = 0) => {
       const ack = (): void => void acked.push(seq);
@@ -37,6 +39,7 @@ beforeEach(async () => {
   delivery = await Delivery.open({
     link: { jetstream } as unknown as Link,
     durable: {} as ConsumerInfo,
+    heartbeatMs: 500,
     after: AFTER,
     onMessage: ({ seq }) => handedOver.push(seq),
     onInterrupted: () => interruptions++,
@@ -86,6 +89,16 @@ describe("a delivery", () => {
     ["heartbeats_missed", 0],
   ])("that hears %s is interrupted %d times", async (type, times) => {
     tell(type);
+    await settled();
+    expect(interruptions).toBe(times);
+  });
+
+  test.each([
+    ["that did not come", 2, 1],
+    ["that came", 1, 0],
+  ])("that hears in a heartbeat of a last message %s", async (_, lastConsumerSequence, times) => {
+    receive(1, 4);
+    tell("heartbeat", { lastConsumerSequence });
     await settled();
     expect(interruptions).toBe(times);
   });
