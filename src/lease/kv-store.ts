@@ -118,6 +118,18 @@ export class KvStore implements SessionStore {
     }
   }
 
+  async newest(filter: string): Promise<number> {
+    try {
+      const found = await this.#link.manager.streams.getMessage(`KV_${this.#bucket}`, {
+        last_by_subj: `$KV.${this.#bucket}.${filter}`,
+      });
+      return found?.seq ?? ABSENT;
+    } catch (error) {
+      if (isMessageNotFound(error)) return ABSENT;
+      throw this.#explain(error, "look at");
+    }
+  }
+
   async live(): Promise<{ keys: ReadonlySet<string>; ttlMs: number }> {
     const prefix = `$KV.${this.#bucket}.`;
     try {

@@ -48,6 +48,13 @@ export interface Store {
    * @param filter a key with `*` for any one token
    */
   watch(filter: string, signal: AbortSignal): AsyncIterable<Entry>;
+
+  /**
+   * The newest revision among the keys that match, as the leader sees them; {@link ABSENT} if none does.
+   *
+   * @throws DocktorError TIMEOUT, CONNECTION_CLOSED
+   */
+  newest(filter: string): Promise<number>;
 }
 
 /** A store whose keys vanish when they are not written again within a time to live. */

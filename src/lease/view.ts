@@ -18,10 +18,15 @@ import type { Entry, Store } from "./store.ts";
 /** How long to wait before a broken watch is opened again. */
 const RETRY_MS = 250;
 
+/** How often it is looked whether the watch has missed something. */
+const LOOK_MS = 1_000;
+
 /** What following the group needs. */
 export interface ViewOptions {
   store: Store;
   clock: Clock;
+  /** How often to look whether the watch has missed something, in milliseconds. Default 1,000. */
+  lookMs?: number;
   /** Called after every change. */
   onChange: () => void;
   /** Called when the watch broke; it is opened again unless the error is not retriable. */
@@ -38,7 +43,7 @@ export class GroupView {
   #members: Members = {};
   #rosterRevision = 0;
   #revision = 0;
-  #following: Promise<void> | undefined;
+  #following: Promise<unknown> | undefined;
 
   constructor(options: ViewOptions) {
     this.#options = options;
@@ -80,7 +85,7 @@ export class GroupView {
 
   /** Starts following. */
   start(): void {
-    this.#following = this.#follow();
+    this.#following = Promise.all([this.#follow(), this.#guard()]);
   }
 
   /** Opens the watch anew, as after a reconnect, when the server may have forgotten it. */
@@ -114,6 +119,22 @@ export class GroupView {
       }
       if (this.#watch.signal.aborted) continue;
       await slept(clock, RETRY_MS, this.#stopped.signal);
+    }
+  }
+
+  /**
+   * Opens the watch anew when it has not shown for a while what is there: in a cluster it ends without
+   * a word together with the node that served it.
+   */
+  async #guard(): Promise<void> {
+    const { store, clock, lookMs = LOOK_MS } = this.#options;
+    for (let due = 0; await slept(clock, lookMs, this.#stopped.signal); ) {
+      if (this.#current && this.#revision < due) this.refresh();
+      try {
+        due = await store.newest(LEASE_FILTER);
+      } catch {
+        // Whoever waits for an answer of the bucket tells.
+      }
     }
   }
 

@@ -74,6 +74,7 @@ export class Member {
     this.#view = new GroupView({
       store: leases,
       clock,
+      lookMs: Math.max(1_000, session.ttlMs / 5),
       onChange: () => this.#onChange(),
       onError: (error) => observer.error(error),
     });

@@ -40,8 +40,17 @@ export class MemoryStore implements SessionStore {
     this.#put(key, undefined);
   }
 
+  async newest(filter: string): Promise<number> {
+    const pattern = matching(filter);
+    const alive = [...this.#entries.keys()].flatMap((key) => this.#alive(key) ?? []);
+    return Math.max(
+      ABSENT,
+      ...alive.filter(({ key }) => pattern.test(key)).map(({ revision }) => revision),
+    );
+  }
+
   async *watch(filter: string, signal: AbortSignal): AsyncIterable<Entry> {
-    const pattern = new RegExp(`^${filter.replaceAll(".", "\\.").replaceAll("*", "[^.]+")}$`);
+    const pattern = matching(filter);
     const pending = [...this.#entries.keys()]
       .flatMap((key) => this.#alive(key) ?? [])
       .filter((entry) => pattern.test(entry.key))
@@ -89,6 +98,10 @@ export class MemoryStore implements SessionStore {
     for (const see of this.#watchers) see(copy(entry));
     return entry.revision;
   }
+}
+
+function matching(filter: string): RegExp {
+  return new RegExp(`^${filter.replaceAll(".", "\\.").replaceAll("*", "[^.]+")}$`);
 }
 
 function copy({ key, value, revision }: Entry): Entry {

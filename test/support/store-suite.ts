@@ -54,6 +54,18 @@ export function storeSuite(open: () => Promise<SessionStore>): void {
     expect((await store.get("m-1"))?.value).toEqual({ n: 3 });
   });
 
+  test("tells the newest revision among the keys that match", async () => {
+    const store = await open();
+    expect(await store.newest("lease.*")).toBe(ABSENT);
+    const first = await store.write("lease.0", { n: 1 }, ABSENT);
+    const second = await store.write("lease.roster", { n: 2 }, ABSENT);
+    await store.write("checkpoint.0", { n: 3 }, ABSENT);
+    expect(await store.newest("lease.*")).toBe(second);
+    expect(await store.newest("lease.*")).toBeGreaterThan(first);
+    const third = await store.write("lease.0", { n: 4 }, first);
+    expect(await store.newest("lease.*")).toBe(third);
+  });
+
   test("a watch shows what is there in order of revisions, then every change, and ends quietly", async () => {
     const store = await open();
     const first = await store.write("lease.0", { n: 1 }, ABSENT);
