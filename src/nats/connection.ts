@@ -9,6 +9,7 @@ import { connect, type ConnectionOptions, type NatsConnection } from "@nats-io/t
 import { DocktorError, messageOf } from "../errors.ts";
 import { fromNats, isUnanswered } from "./errors.ts";
 import { requireSupportedServer } from "./capabilities.ts";
+import { patiently } from "./patience.ts";
 
 /** The address that is used when none is given. */
 export const DEFAULT_SERVER = "nats://127.0.0.1:4222";
@@ -48,10 +49,19 @@ export async function openLink(source: ConnectionSource, name: string): Promise<
   };
   try {
     requireSupportedServer(connection);
-    const manager = await jetstreamManager(connection);
+    // A cluster that is just choosing its leader does not answer.
+    const manager = await patiently({}, () => manage(connection));
     return { connection, jetstream: jetstream(connection), manager, close };
   } catch (error) {
     await close();
+    throw error;
+  }
+}
+
+async function manage(connection: NatsConnection): Promise<JetStreamManager> {
+  try {
+    return await jetstreamManager(connection);
+  } catch (error) {
     throw explainNoJetStream(error, connection);
   }
 }
