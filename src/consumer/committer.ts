@@ -70,7 +70,13 @@ export class Committer<T extends Acknowledgeable> {
    */
   async flush(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
-    if (this.#options.progress.committable > 0 || this.#noted) await this.#commit();
+    if (this.#options.progress.committable === 0 && !this.#noted) return;
+    const committing = this.#commit();
+    const settled = (): void => {
+      this.#running = undefined;
+    };
+    this.#running = committing.then(settled, settled);
+    await committing;
   }
 
   /** Commits nothing any more. */
@@ -123,7 +129,7 @@ export class Committer<T extends Acknowledgeable> {
       if (floor !== undefined) await lease.commit(floor.seq);
       else if (noted) await lease.note();
     } catch (error) {
-      this.#noted = noted;
+      this.#noted ||= noted;
       throw error;
     }
     if (floor === undefined) return;

@@ -63,6 +63,23 @@ describe("a committer", () => {
     expect(seen.commits).toEqual([2, 4]);
   });
 
+  test("that is flushed twice at a time commits once, and loses count of nothing", async () => {
+    const answers: (() => void)[] = [];
+    const { committer, handle, seen } = partition(
+      () => new Promise((resolve) => answers.push(resolve)),
+    );
+    handle(1);
+    const flushed = Promise.all([committer.flush(), committer.flush()]);
+    await settled();
+    handle(2);
+    answers.shift()?.();
+    await settled();
+    expect(seen.commits).toEqual([1, 2]);
+    answers.shift()?.();
+    await flushed;
+    expect(seen.acks).toEqual([1, 2]);
+  });
+
   test("acks nothing of a commit whose answer comes when another may own the partition by now", async () => {
     let trusted = true;
     const answered = async (): Promise<void> => void (trusted = false);
