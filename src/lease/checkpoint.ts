@@ -26,6 +26,9 @@ export interface SealOptions {
   read?: Promise<Entry | undefined>;
 }
 
+/** Of how many messages a record tells the troubles: it must stay small enough to be written. */
+const MOST_TROUBLES = 100;
+
 /** A partition's checkpoint, in the hands of the owner of one epoch. */
 export class Checkpoint {
   readonly partition: number;
@@ -33,8 +36,8 @@ export class Checkpoint {
   /** The record before it was sealed; undefined if there was none. */
   readonly previous: CheckpointRecord | undefined;
   /**
-   * By its sequence, what befell a message that is not handled yet. Changes are written with the
-   * next commit, which also drops what it covers.
+   * By its sequence, what befell a message that is not handled yet. The earliest
+   * {@link MOST_TROUBLES} are written with the next commit, which also drops what it covers.
    */
   readonly troubles: Map<number, Trouble>;
   readonly #store: Store;
@@ -122,12 +125,13 @@ export class Checkpoint {
     for (const handled of this.troubles.keys()) {
       if (handled <= sequence) this.troubles.delete(handled);
     }
+    const troubles = [...this.troubles].sort(([a], [b]) => a - b).slice(0, MOST_TROUBLES);
     const record: CheckpointRecord = {
       epoch: this.epoch,
       sequence,
       stream: this.#stream,
       ...(this.#since === undefined ? {} : { since: this.#since }),
-      ...(this.troubles.size === 0 ? {} : { troubles: Object.fromEntries(this.troubles) }),
+      ...(troubles.length === 0 ? {} : { troubles: Object.fromEntries(troubles) }),
     };
     for (;;) {
       try {

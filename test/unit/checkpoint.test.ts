@@ -44,4 +44,15 @@ describe("a checkpoint", () => {
     await fourth.commit(6);
     expect((await seal(5)).since).toBe(4);
   });
+
+  test("leaves the troubles of the earliest hundred messages to the next owner, and none of handled ones", async () => {
+    const first = await seal(1);
+    for (let sequence = 300; sequence > 0; sequence--) {
+      first.troubles.set(sequence, { failures: sequence, error: "broken" });
+    }
+    await first.commit(50);
+    const { troubles } = await seal(2);
+    expect([...troubles.keys()]).toEqual(Array.from({ length: 100 }, (_, i) => 51 + i));
+    expect(troubles.get(51)).toEqual({ failures: 51, error: "broken" });
+  });
 });
