@@ -23,7 +23,7 @@ export type LostReason =
  * Why a message was set aside.
  *
  * - `failed`: its handler failed as often as it may
- * - `stalled`: its handler hung, here and at the member before
+ * - `stalled`: its handler hung twice, the second time at another member if there was one
  * - `parked`: an earlier message of its key was set aside, and it follows in order
  */
 export type DeadLetterReason = "failed" | "stalled" | "parked";

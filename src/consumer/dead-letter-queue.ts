@@ -1,5 +1,4 @@
 /** What groups have set aside, for whoever looks into it: listed, shown, tried again. */
-import { headers } from "@nats-io/transport-node";
 import { type Clock, systemClock } from "../clock.ts";
 import { DocktorError } from "../errors.ts";
 import { findBucket } from "../lease/kv-store.ts";
@@ -8,7 +7,7 @@ import { type ConnectionSource, type Link, openLink } from "../nats/connection.t
 import { fromNats } from "../nats/errors.ts";
 import { checkName, leasesBucket } from "../partition/names.ts";
 import { DeadLetterStream, type StoredDeadLetter } from "./dead-letter-stream.ts";
-import { REPLAY_HEADER } from "./poison.ts";
+import { encodeReplay } from "./replay.ts";
 import { readStream } from "./resources.ts";
 
 /** How often to look whether a replay has been dealt with. */
@@ -77,15 +76,21 @@ export class DeadLetterQueue implements AsyncDisposable {
    * Each takes its turn in its partition like a message that was just published: order, commits
    * and fencing are the same. One that is handled is removed.
    *
+   * Under the policy `park-key`, messages of its key that come meanwhile are set aside behind it:
+   * list again, and replay what is left.
+   *
    * @param timeoutMs for how long to wait, in milliseconds
    */
   async replay(ids: Iterable<number>, timeoutMs = 30_000): Promise<Replayed[]> {
-    const asked: { letter: StoredDeadLetter; sequence: number }[] = [];
+    const letters: StoredDeadLetter[] = [];
     for (const id of ids) {
       const letter = await this.get(id);
       if (letter === undefined) throw notThere(this.#stream, id);
-      asked.push({ letter, sequence: await this.#ask(letter) });
+      letters.push(letter);
     }
+    // In the order given: one after the other.
+    const asked: { letter: StoredDeadLetter; sequence: number }[] = [];
+    for (const letter of letters) asked.push({ letter, sequence: await this.#ask(letter) });
     const endsAt = this.#clock.now() + timeoutMs;
     const outcomes: Replayed[] = [];
     for (const { letter, sequence } of asked) {
@@ -106,12 +111,11 @@ export class DeadLetterQueue implements AsyncDisposable {
     await this.close();
   }
 
-  async #ask({ group, id, origin }: StoredDeadLetter): Promise<number> {
-    const asking = headers();
-    asking.set(REPLAY_HEADER, `${group} ${id}`);
+  async #ask(letter: StoredDeadLetter): Promise<number> {
+    const { origin } = letter;
     try {
-      const ack = await this.#link.jetstream.publish(origin.subject, "", { headers: asking });
-      return ack.seq;
+      const asking = { headers: encodeReplay(letter) };
+      return (await this.#link.jetstream.publish(origin.subject, "", asking)).seq;
     } catch (error) {
       throw fromNats(error, `ask for a replay on ${origin.subject}`);
     }

@@ -1,6 +1,7 @@
 /** The stream `<stream>_DLQ`, which keeps the messages that groups of a stream have set aside. */
 import { StorageType, type StoredMsg, type StreamConfig } from "@nats-io/jetstream";
 import { headers as newHeaders, nanos, type MsgHdrs } from "@nats-io/transport-node";
+import { DocktorError } from "../errors.ts";
 import type { Link } from "../nats/connection.ts";
 import { fromNats, isMessageNotFound, isStreamNotFound } from "../nats/errors.ts";
 import { openStream } from "../nats/stream.ts";
@@ -13,7 +14,7 @@ import {
   encodeDeadLetter,
 } from "./dead-letter.ts";
 
-/** For how long the stream remembers what it has: a crash just after storing repeats it. */
+/** For how long the stream knows a repetition for one: a crash just after storing repeats it. */
 const DUPLICATE_WINDOW_MS = 10 * 60_000;
 
 /** A dead letter in its stream. */
@@ -70,7 +71,11 @@ export class DeadLetterStream {
     return new DeadLetterStream(link, origin);
   }
 
-  /** Stores a letter and returns its id; the same one when it is there already. */
+  /**
+   * Stores a letter and returns its id; the same one when it is there already.
+   *
+   * @throws DocktorError STREAM_FULL, NOT_AUTHORIZED, TIMEOUT
+   */
   async put(letter: DeadLetter): Promise<number> {
     const { group, partition, origin } = letter;
     try {
@@ -84,19 +89,25 @@ export class DeadLetterStream {
       );
       return ack.seq;
     } catch (error) {
-      throw fromNats(error, `store a dead letter in stream ${this.#name}`);
+      const known = fromNats(error, `store a dead letter in stream ${this.#name}`);
+      if (known.code !== "STREAM_FULL") throw known;
+      throw new DocktorError(
+        "STREAM_FULL",
+        `${known.message}: raise its limits, or replay or remove dead letters; partition ${partition} waits for it`,
+        { cause: error },
+      );
     }
   }
 
   /** The letter of that id; undefined when it is gone. */
   async get(id: number): Promise<StoredDeadLetter | undefined> {
-    return await this.#read({ seq: id });
+    return letterOf(await this.#read({ seq: id }));
   }
 
   /** The id of the earliest letter of a key; undefined when there is none. */
   async first(of: Pick<DeadLetter, "group" | "partition" | "key">): Promise<number | undefined> {
     const next = { seq: 1, next_by_subj: deadLetterSubject(this.#origin, of) };
-    return (await this.#read(next))?.id;
+    return (await this.#read(next))?.seq;
   }
 
   /** Every letter, or those of one group, in the order in which they were set aside. */
@@ -105,8 +116,9 @@ export class DeadLetterStream {
     for (let seq = 1; ; ) {
       const found = await this.#read({ seq, next_by_subj: subjects });
       if (found === undefined) return;
-      yield found;
-      seq = found.id + 1;
+      const letter = letterOf(found);
+      if (letter !== undefined) yield letter;
+      seq = found.seq + 1;
     }
   }
 
@@ -134,18 +146,21 @@ export class DeadLetterStream {
 
   async #read(
     query: { seq: number } | { seq: number; next_by_subj: string },
-  ): Promise<StoredDeadLetter | undefined> {
-    let stored: StoredMsg | null;
+  ): Promise<StoredMsg | undefined> {
     try {
-      stored = await this.#link.manager.streams.getMessage(this.#name, query);
+      return (await this.#link.manager.streams.getMessage(this.#name, query)) ?? undefined;
     } catch (error) {
       if (isMessageNotFound(error)) return undefined;
       throw fromNats(error, `read dead letter ${query.seq} of stream ${this.#name}`);
     }
-    if (stored === null) return undefined;
-    const letter = decodeDeadLetter(fromStored(stored.header), stored.data);
-    return { ...letter, id: stored.seq, setAsideAt: stored.time };
   }
+}
+
+/** What is stored, as a letter; undefined when it is something else. */
+function letterOf(stored: StoredMsg | undefined): StoredDeadLetter | undefined {
+  if (stored === undefined) return undefined;
+  const letter = decodeDeadLetter(fromStored(stored.header), stored.data);
+  return letter && { ...letter, id: stored.seq, setAsideAt: stored.time };
 }
 
 function toNats(values: Readonly<Record<string, string | readonly string[]>>): MsgHdrs {

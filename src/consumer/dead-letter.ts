@@ -1,6 +1,5 @@
 /** A message set aside: what is stored of it, and under which subject. Pure. */
 import { createHash } from "node:crypto";
-import { DocktorError } from "../errors.ts";
 import type { DeadLetterReason } from "../events.ts";
 import type { MessageHeaders } from "../nats/headers.ts";
 import { KEY_HEADER } from "../partition/names.ts";
@@ -27,13 +26,31 @@ export interface DeadLetter {
   readonly data: Uint8Array;
 }
 
-/** The longest error text that is stored, in characters. */
-const LONGEST_ERROR = 1_000;
-
 /** The subject root, apart from the user's subjects, which a stream may store with wildcards. */
 const ROOT = "docktor.dlq";
 
 const PREFIX = "Docktor-Dead-Letter-";
+
+/** What says where a message was, and why it is here. */
+const FIELDS = [
+  "Group",
+  "Partition",
+  "Reason",
+  "Attempts",
+  "Error",
+  "Member",
+  "Subject",
+  "Sequence",
+  "Timestamp",
+] as const;
+
+/**
+ * Headers that mean something to the server, such as a stream that it is to expect, or to docktor: a
+ * letter keeps them under other names. Wherever in the name it stands: nats-server 2.9 does not find
+ * `Nats-Msg-Id` behind a header whose name ends like that.
+ */
+const MEANINGFUL = /(nats|docktor)-/i;
+const KEPT = `${PREFIX}Header-`;
 
 /** The stream of a stream's dead letters. */
 export function deadLetterStream(stream: string): string {
@@ -61,15 +78,20 @@ export function keyToken(key: string | undefined): string {
 
 /** The headers to store a dead letter with: its own, and docktor's. */
 export function encodeDeadLetter(letter: DeadLetter): Record<string, string | readonly string[]> {
-  const { key, origin, error } = letter;
+  const { key, origin, error, headers = {} } = letter;
+  const own = Object.entries(headers).map(([name, value]) => [
+    MEANINGFUL.test(name) ? KEPT + name.replaceAll("-", "_-") : name,
+    value,
+  ]);
   return {
-    ...letter.headers,
+    ...Object.fromEntries(own),
     ...(key === undefined ? {} : { [KEY_HEADER]: key }),
     [`${PREFIX}Group`]: letter.group,
     [`${PREFIX}Partition`]: String(letter.partition),
     [`${PREFIX}Reason`]: letter.reason,
     [`${PREFIX}Attempts`]: String(letter.attempts),
-    [`${PREFIX}Error`]: error.replace(/[\r\n\0]+/g, " ").slice(0, LONGEST_ERROR),
+    // A header is one line, and loses the spaces around it.
+    [`${PREFIX}Error`]: error.replace(/[\r\n\0]+/g, " ").trim(),
     [`${PREFIX}Member`]: letter.memberId,
     [`${PREFIX}Subject`]: origin.subject,
     [`${PREFIX}Sequence`]: String(origin.sequence),
@@ -77,27 +99,18 @@ export function encodeDeadLetter(letter: DeadLetter): Record<string, string | re
   };
 }
 
-/**
- * The dead letter that was stored with these headers.
- *
- * @throws DocktorError RECORD_INVALID when they are not docktor's
- */
+/** The dead letter that was stored with these headers; undefined when they are not docktor's. */
 export function decodeDeadLetter(
   stored: Readonly<Record<string, string | readonly string[]>>,
   data: Uint8Array,
-): DeadLetter {
-  const field = (name: string): string => {
-    const value = stored[PREFIX + name];
-    if (typeof value === "string") return value;
-    throw new DocktorError(
-      "RECORD_INVALID",
-      `a message without ${PREFIX}${name} is no dead letter`,
-    );
-  };
+): DeadLetter | undefined {
+  if (FIELDS.some((name) => typeof stored[PREFIX + name] !== "string")) return undefined;
+  const field = (name: (typeof FIELDS)[number]): string => String(stored[PREFIX + name]);
   const key = stored[KEY_HEADER];
-  const own = Object.entries(stored).filter(
-    ([name]) => name !== KEY_HEADER && !name.startsWith(PREFIX) && !name.startsWith("Nats-"),
-  );
+  const own = Object.entries(stored).flatMap(([name, value]) => {
+    if (name.startsWith(KEPT)) return [[name.slice(KEPT.length).replaceAll("_-", "-"), value]];
+    return MEANINGFUL.test(name) ? [] : [[name, value]];
+  });
   return {
     group: field("Group"),
     partition: Number(field("Partition")),

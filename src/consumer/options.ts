@@ -57,7 +57,7 @@ export interface ConsumerOptions extends ConnectionSource {
   /**
    * How long a hand-over, of one partition or of all in `drain()`, waits for the handlers under
    * way, in milliseconds. After it they are aborted through their `signal`, and the partition is
-   * given up all the same. Default 25,000.
+   * given up all the same. Default 25,000; 0 waits for nothing, not even an answer of the server.
    */
   readonly drainTimeoutMs?: number;
   /** Handle several keys of a partition at a time. Default: one message at a time. */

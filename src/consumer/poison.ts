@@ -7,6 +7,7 @@ import type { DeadLetterReason } from "../events.ts";
 import { keyToken } from "./dead-letter.ts";
 import type { DeadLetterStream } from "./dead-letter-stream.ts";
 import { Message } from "./message.ts";
+import { decodeReplay } from "./replay.ts";
 
 /**
  * What becomes of a message whose handler has failed `maxAttempts` times.
@@ -15,13 +16,10 @@ import { Message } from "./message.ts";
  * - `dead-letter`: it is set aside in the stream `<stream>_DLQ`, and those behind it go on
  * - `park-key`: it is set aside, and the later messages of its key follow it there, in order;
  *   those of other keys go on
+ *
+ * Messages without a key count as one key.
  */
 export type PoisonPolicy = "block" | "dead-letter" | "park-key";
-
-/** Whether the message stands for a dead letter, of whatever group. Such a message has no data. */
-export function asksForReplay(raw: JsMsg): boolean {
-  return raw.data.length === 0 && raw.headers?.has(REPLAY_HEADER) === true;
-}
 
 /** What to do about messages that cannot be handled. */
 export interface PoisonOptions {
@@ -40,9 +38,6 @@ export interface PoisonSettings {
   readonly maxAttempts: number;
 }
 
-/** The header of a message that asks a group to try a dead letter again: `<group> <id>`. */
-export const REPLAY_HEADER = "Docktor-Replay";
-
 /** Why a message is set aside. */
 export interface Failure {
   readonly reason: DeadLetterReason;
@@ -60,7 +55,7 @@ interface SetAside extends Failure {
 /** What following the policy on one partition needs. */
 export interface PoisonOfPartitionOptions {
   settings: PoisonSettings;
-  /** The group's dead letters, opened at the first need unless the policy has them open. */
+  /** Opens the group's dead letters. */
   letters: () => Promise<DeadLetterStream>;
   group: string;
   memberId: string;
@@ -71,12 +66,14 @@ export interface PoisonOfPartitionOptions {
 /** The policy at work on one partition. Its calls reject, and may be repeated, when NATS does not answer. */
 export class PoisonOfPartition {
   readonly #options: PoisonOfPartitionOptions;
-  /** The keys that are parked, by their tokens. */
+  /** The keys, by their tokens, that may have dead letters. */
   #parked = new Set<string>();
   /** The dead letter that a message stands for. */
+  readonly #replayed = new WeakMap<Message, number>();
+  /** The dead letters that are being tried again. */
+  readonly #underWay = new Set<number>();
   /** What was set aside while its handler hung, which may yet return and fail. */
   readonly #aside = new WeakSet<Message>();
-  readonly #replayed = new WeakMap<Message, number>();
 
   constructor(options: PoisonOfPartitionOptions) {
     this.#options = options;
@@ -106,18 +103,19 @@ export class PoisonOfPartition {
   }
 
   /**
-   * The message to handle: the one that came, or the dead letter that it stands for. Undefined
-   * when that is gone, or another group's.
+   * The message to handle: the one that came, or the dead letter that it stands for. Undefined when
+   * that is gone, is being tried already, or is another group's.
    */
   async read(raw: JsMsg): Promise<Message | undefined> {
     const { letters, group, partition } = this.#options;
-    const [replayGroup, id] = raw.headers?.get(REPLAY_HEADER).split(" ") ?? [];
-    if (id === undefined) return Message.from(raw, partition);
-    if (replayGroup !== group) return undefined;
-    const letter = await (await letters()).get(Number(id));
-    if (letter === undefined) return undefined;
+    const asked = decodeReplay(raw);
+    if (asked === undefined) return Message.from(raw, partition);
+    if (asked.group !== group || this.#underWay.has(asked.id)) return undefined;
+    const letter = await (await letters()).get(asked.id);
+    if (letter?.group !== group || letter.partition !== partition) return undefined;
     const message = Message.replayed(raw, partition, letter);
     this.#replayed.set(message, letter.id);
+    this.#underWay.add(letter.id);
     return message;
   }
 
@@ -129,8 +127,18 @@ export class PoisonOfPartition {
     const { letters, group, partition } = this.#options;
     const { key } = message;
     const id = this.#replayed.get(message);
-    if (id !== undefined) return (await (await letters()).first({ group, partition, key })) !== id;
-    if (!this.#parked.has(keyToken(key))) return false;
+    const token = keyToken(key);
+    if (id === undefined && !this.#parked.has(token)) return false;
+    const first = await (await letters()).first({ group, partition, key });
+    if (id !== undefined) {
+      if (first !== id) this.#underWay.delete(id);
+      return first !== id;
+    }
+    if (first === undefined) {
+      // Handled since, or removed by an operator: the key is free.
+      this.#parked.delete(token);
+      return false;
+    }
     await this.setAside(message, { reason: "parked", attempts: 0, error: "its key is parked" });
     return true;
   }
@@ -140,34 +148,25 @@ export class PoisonOfPartition {
     const { letters, group, memberId, partition, onSetAside } = this.#options;
     const { key, subject, sequence, timestamp, headers, data } = message;
     if (this.#aside.has(message)) return;
-    const kept = this.#replayed.get(message);
-    if (kept !== undefined) return onSetAside({ ...failure, message, deadLetter: kept });
-    const origin = { subject, sequence, timestamp };
-    const deadLetter = await (await letters()).put({
-      ...failure,
-      group,
-      partition,
-      key,
-      memberId,
-      origin,
-      headers,
-      data,
-    });
+    let deadLetter = this.#replayed.get(message);
+    if (deadLetter === undefined) {
+      const origin = { subject, sequence, timestamp };
+      const where = { group, partition, memberId, origin };
+      deadLetter = await (await letters()).put({ ...failure, ...where, key, headers, data });
+      this.#parked.add(keyToken(key));
+    }
+    // It may have failed and been found hanging at the same time.
+    if (this.#aside.has(message)) return;
     this.#aside.add(message);
-    this.#parked.add(keyToken(key));
+    this.#underWay.delete(deadLetter);
     onSetAside({ ...failure, message, deadLetter });
   }
 
-  /** The message was handled: if it stood for a dead letter, that one is gone, and maybe its key is free. */
+  /** The message was handled: if it stood for a dead letter, that one is gone. */
   async handled(message: Message): Promise<void> {
     const id = this.#replayed.get(message);
     if (id === undefined) return;
-    const { letters, group, partition } = this.#options;
-    const { key } = message;
-    const open = await letters();
-    await open.remove(id);
-    if ((await open.first({ group, partition, key })) === undefined) {
-      this.#parked.delete(keyToken(key));
-    }
+    await (await this.#options.letters()).remove(id);
+    this.#underWay.delete(id);
   }
 }

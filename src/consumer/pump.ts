@@ -23,9 +23,10 @@ import {
 } from "./durable.ts";
 import type { Watched } from "./gap-watch.ts";
 import { Handling, type Outcome } from "./handling.ts";
-import { Message } from "./message.ts";
-import { asksForReplay, type PoisonOfPartition } from "./poison.ts";
-import { Progress, type Tracked } from "./progress.ts";
+import { Inbox } from "./inbox.ts";
+import type { Message } from "./message.ts";
+import type { PoisonOfPartition } from "./poison.ts";
+import { Progress } from "./progress.ts";
 import type { Staller } from "./stall-watch.ts";
 
 /** What a pump needs. */
@@ -56,14 +57,14 @@ export interface PumpOptions {
 export class Pump implements Watched, Staller {
   readonly lease: Lease;
   readonly #options: PumpOptions;
-  readonly #queue: JsMsg[] = [];
   readonly #progress = new Progress<JsMsg>();
+  readonly #inbox: Inbox;
   readonly #committer: Committer<JsMsg>;
   readonly #handling: Handling;
   /** Aborts when no further handler may start, whether handing over or lost. */
   readonly #ending = new AbortController();
-  readonly #tracked = new WeakMap<Message, Tracked<JsMsg>>();
-  readonly #messages = new WeakMap<Tracked<JsMsg>, Message>();
+  /** How many messages were handed over last, to one call. */
+  #batchSize = 0;
   #committed = false;
   #lastStarted = 0;
   #mustReach = 0;
@@ -71,7 +72,6 @@ export class Pump implements Watched, Staller {
   #dispatching: Promise<void> = Promise.resolve();
   /** Removes the durable of the owner before. */
   #tidying: Promise<void> = Promise.resolve();
-  #wake = (): void => {};
 
   constructor(options: PumpOptions) {
     this.#options = options;
@@ -84,7 +84,7 @@ export class Pump implements Watched, Staller {
       onCommitted: (sequence) => {
         this.#committed = true;
         options.onCommitted(sequence);
-        this.#wake();
+        this.#inbox.wake();
       },
       onError: (error) => options.onError(toDocktorError(error)),
     });
@@ -96,6 +96,18 @@ export class Pump implements Watched, Staller {
       ended: this.#ending.signal,
       onTrouble: () => this.#committer.note(),
       onError: options.onError,
+    });
+    const { window } = options.commit;
+    const troubles = [...options.lease.checkpoint.troubles.values()];
+    this.#inbox = new Inbox({
+      partition: options.lease.partition,
+      progress: this.#progress,
+      breather: options.breather,
+      window,
+      // Something among what was under way has hung: which one shows only alone.
+      singly: troubles.some(({ stalled }) => stalled) ? window : 0,
+      readReplay: (raw) => this.#handling.read(raw),
+      onFinished: () => this.#committer.advance(),
     });
     options.lease.lost.addEventListener("abort", () => void this.abort(), { once: true });
   }
@@ -119,13 +131,15 @@ export class Pump implements Watched, Staller {
     return before?.stalled === true;
   }
 
-  /** Sets the oldest message aside, although its handler has not returned. */
+  /**
+   * Sets the oldest message aside, although its handler has not returned. One of a batch stays: any
+   * of the batch may be to blame.
+   */
   async setStalledAside(): Promise<void> {
-    const tracked = this.#progress.oldest;
-    const message = tracked && this.#messages.get(tracked);
-    if (tracked === undefined || message === undefined) return;
+    const message = this.#inbox.oldest;
+    if (message === undefined || this.#batchSize > 1) return;
     const outcome = await this.#handling.setAside(message, "stalled");
-    if (outcome === "handled") this.#finish([tracked]);
+    if (outcome === "handled") this.#inbox.finish([message]);
   }
 
   gapUpTo(last: number): Gap | undefined {
@@ -154,8 +168,7 @@ export class Pump implements Watched, Staller {
       after,
       onMessage: (raw) => {
         this.#options.breather.turned();
-        this.#queue.push(raw);
-        this.#wake();
+        this.#inbox.add(raw);
       },
       onInterrupted: this.#options.onInterrupted,
     });
@@ -245,53 +258,16 @@ export class Pump implements Watched, Staller {
     if (!this.#ending.signal.aborted) this.#mustReach = this.#lastStarted;
     this.#ending.abort();
     this.#delivery?.close();
-    this.#queue.length = 0;
-    this.#wake();
+    this.#inbox.close();
   }
 
   #intake(): Intake {
     const { lease } = this.#options;
     return {
       context: { signal: lease.lost, epoch: lease.epoch },
-      take: (max) => this.#take(max),
+      take: (max) => this.#inbox.take(max),
       handle: (messages, call) => this.#handle(messages, call),
     };
-  }
-
-  async #take(max: number): Promise<readonly Message[] | undefined> {
-    const { commit, breather } = this.#options;
-    for (;;) {
-      if (breather.due) await breather.breathe();
-      if (this.#ending.signal.aborted) return undefined;
-      const room = commit.window - this.#progress.uncommitted;
-      if (room > 0 && this.#queue.length > 0) {
-        const messages = await this.#begin(this.#queue.splice(0, Math.min(max, room)));
-        if (messages?.length !== 0) return messages;
-      } else {
-        await new Promise<void>((resolve) => (this.#wake = resolve));
-      }
-    }
-  }
-
-  /** The messages to handle; undefined when the partition was given up before they were known. */
-  async #begin(taken: readonly JsMsg[]): Promise<readonly Message[] | undefined> {
-    const { partition } = this.lease;
-    const tracked = taken.map((raw) => this.#progress.start(raw));
-    const messages: Message[] = [];
-    for (const each of tracked) {
-      const { item: raw } = each;
-      const message = asksForReplay(raw)
-        ? await this.#handling.read(raw)
-        : Message.from(raw, partition);
-      if (message === "ended") return undefined;
-      if (message === undefined) this.#finish([each]);
-      else {
-        this.#tracked.set(message, each);
-        this.#messages.set(each, message);
-        messages.push(message);
-      }
-    }
-    return messages;
   }
 
   /**
@@ -306,15 +282,9 @@ export class Pump implements Watched, Staller {
   }
 
   async #handle(messages: readonly Message[], call: () => Promise<void> | void): Promise<Outcome> {
+    this.#batchSize = messages.length;
     const outcome = await this.#handling.handle(messages, call);
-    if (outcome === "handled") {
-      this.#finish(messages.flatMap((message) => this.#tracked.get(message) ?? []));
-    }
+    if (outcome === "handled") this.#inbox.finish(messages);
     return outcome;
-  }
-
-  #finish(tracked: readonly Tracked<JsMsg>[]): void {
-    for (const each of tracked) this.#progress.finish(each);
-    this.#committer.advance();
   }
 }

@@ -1,7 +1,7 @@
 /** A member's pumps: starts and ends the flow of each partition as its lease comes and goes. */
 import type { StreamInfo } from "@nats-io/jetstream";
 import PQueue from "p-queue";
-import { systemClock } from "../clock.ts";
+import { slept, systemClock } from "../clock.ts";
 import { DocktorError, type ErrorCode } from "../errors.ts";
 import type { LostReason, Tell } from "../events.ts";
 import type { StreamPosition } from "../lease/checkpoint.ts";
@@ -48,7 +48,6 @@ export class Workload implements PartitionWork {
   readonly #gaps: GapWatch<Pump>;
   readonly #look: () => Promise<StreamInfo>;
   readonly #stalls: StallWatch<Pump>;
-  #letters: Promise<DeadLetterStream> | undefined;
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
@@ -69,17 +68,12 @@ export class Workload implements PartitionWork {
     });
   }
 
-  /** The group's dead letters; their stream is created when it is missing. */
+  /** Opens the group's dead letters; their stream is created when it is missing. */
   readonly letters = async (): Promise<DeadLetterStream> => {
     const { settings, resources } = this.#options;
     const origin = { name: settings.stream, num_replicas: resources.replicas };
-    this.#letters ??= DeadLetterStream.open(resources.link, origin);
-    try {
-      return await this.#letters;
-    } catch (error) {
-      this.#letters = undefined;
-      throw error;
-    }
+    // Each time anew: an operator may have deleted the stream, and with it all letters.
+    return await DeadLetterStream.open(resources.link, origin);
   };
 
   /** The leases being worked on. */
@@ -96,8 +90,7 @@ export class Workload implements PartitionWork {
   async start(lease: Lease): Promise<void> {
     const { settings, resources, tell, onInterrupted, onError } = this.#options;
     const { partition, epoch } = lease;
-    // A handler that outlived an earlier lease must end first: one at a time, in order.
-    await this.#pumps.get(partition)?.abort();
+    await this.#outlive(this.#pumps.get(partition));
     this.#tellRestart(lease);
     if (lease.lost.aborted) throw lease.lost.reason;
     tell("partition:claimed", { partition, epoch, sequence: lease.checkpoint.sequence });
@@ -173,7 +166,7 @@ export class Workload implements PartitionWork {
   }
 
   async #onStalled(pump: Pump, sequence: number, stalledMs: number): Promise<void> {
-    const { settings, tell, onSurrender } = this.#options;
+    const { settings, tell, onSurrender, onInterrupted } = this.#options;
     const { lease } = pump;
     const { partition, epoch } = lease;
     tell("partition:stalled", { partition, epoch, sequence, stalledMs });
@@ -181,6 +174,20 @@ export class Workload implements PartitionWork {
     if (again && settings.poison.policy === "block") return;
     if (again) await pump.setStalledAside();
     onSurrender(lease, stalled(lease, sequence, stalledMs));
+    // Where there is no other member, this one starts anew behind the message.
+    if (again) onInterrupted(lease);
+  }
+
+  /**
+   * Waits for handlers that have outlived an earlier lease: one at a time, in order. One that does not
+   * heed its signal may not hold the partition for ever, though: another member would go on, too.
+   */
+  async #outlive(pump: Pump | undefined): Promise<void> {
+    if (pump === undefined) return;
+    const ended = new AbortController();
+    const waited = slept(systemClock, this.#options.settings.drainTimeoutMs, ended.signal);
+    await Promise.race([pump.abort(), waited]);
+    ended.abort();
   }
 
   #poisonOf({ partition, epoch }: Lease): PoisonOfPartition {

@@ -9,6 +9,7 @@ const API = {
   jetStreamDisabled: 10076,
   jetStreamDisabledForAccount: 10039,
   messageNotFound: 10037,
+  storeFailed: 10077,
   streamNotFound: 10059,
   subjectOverlap: 10065,
   wrongLastSequence: 10071,
@@ -75,9 +76,15 @@ function causeOf(error: unknown): unknown {
   return error instanceof errors.RequestError ? (error.cause ?? error) : error;
 }
 
+/** Whether the stream is at a limit. The number covers more than that, its text does not. */
+function isStreamFull(error: unknown): boolean {
+  return apiCode(error) === API.storeFailed && messageOf(error).startsWith("maximum ");
+}
+
 function codeOf(error: unknown): ErrorCode {
   if (isWrongRevision(error)) return "CONFLICT";
   if (isStreamNotFound(error)) return "STREAM_NOT_FOUND";
+  if (isStreamFull(error)) return "STREAM_FULL";
   const code = apiCode(error);
   const cause = causeOf(error);
   if (code === API.jetStreamDisabled || code === API.jetStreamDisabledForAccount) {

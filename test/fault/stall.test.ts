@@ -90,6 +90,114 @@ describeOnEachServer("a handler that hangs", ({ start }) => {
   });
 
   test.each([true, false])(
+    "is set aside at its second stall where there is no other member, and what is behind it goes on (heeds the signal: %s)",
+    async (heeds) => {
+      const { url } = await start();
+      const handled: string[] = [];
+      const consumer = member(url, {
+        partitions: 1,
+        poison: { policy: "dead-letter" },
+        stall: { afterMs: 150 },
+        drainTimeoutMs: 150,
+      });
+      const aside: unknown[] = [];
+      consumer.on("message:dead-lettered", (what) => aside.push(what));
+      await publish(
+        url,
+        ["first", "hang", "next"].map((data) => ({ key: "k", data })),
+        1,
+      );
+      await consumer.run({ eachMessage: hanging(handled, { heeds }) });
+      await eventually("what is behind it is handled", () => handled.length === 2);
+      expect(handled).toEqual(["first", "next"]);
+      expect(aside).toMatchObject([{ sequence: 2, reason: "stalled", attempts: 2 }]);
+      await consumer.drain();
+      expect(await consumer.closed()).toBeUndefined();
+    },
+  );
+
+  test("in a batch is found among its messages, and set aside alone", async () => {
+    const { url } = await start();
+    const names = Array.from({ length: 20 }, (_, i) => (i === 13 ? "hang" : `m${i}`));
+    await publish(
+      url,
+      names.map((data) => ({ key: "k", data })),
+      1,
+    );
+    const consumer = member(url, {
+      partitions: 1,
+      poison: { policy: "dead-letter" },
+      stall: { afterMs: 150 },
+      drainTimeoutMs: 50,
+    });
+    const [handled, aside]: [string[], unknown[]] = [[], []];
+    consumer.on("message:dead-lettered", (what) => aside.push(what));
+    await consumer.run({
+      eachBatch: async ({ messages }, { signal }) => {
+        const texts = messages.map((message) => message.string());
+        if (!texts.includes("hang")) return void handled.push(...texts);
+        await new Promise((_resolve, reject) => {
+          signal.addEventListener("abort", () => reject(signal.reason as Error));
+        });
+      },
+    });
+    await eventually("all others are handled", () => handled.length === 19);
+    expect(handled).toEqual(names.filter((name) => name !== "hang"));
+    expect(aside).toMatchObject([{ sequence: 14, reason: "stalled" }]);
+  });
+
+  test("that returns after its message was set aside changes nothing any more", async () => {
+    const { url } = await start();
+    await publish(
+      url,
+      ["hang", "next"].map((data) => ({ key: "k", data })),
+      1,
+    );
+    const consumer = member(url, {
+      partitions: 1,
+      poison: { policy: "dead-letter" },
+      stall: { afterMs: 150 },
+      drainTimeoutMs: 50,
+    });
+    const [calls, aside]: [string[], unknown[]] = [[], []];
+    consumer.on("message:dead-lettered", (what) => aside.push(what));
+    let goOn = (): void => {};
+    const held = new Promise<void>((resolve) => (goOn = resolve));
+    await consumer.run({
+      eachMessage: async (message) => {
+        calls.push(message.string());
+        if (message.string() === "hang") await held;
+      },
+    });
+    await eventually("what is behind it is handled", () => calls.includes("next"));
+    goOn();
+    await consumer.drain();
+    expect(calls).toEqual(["hang", "next"]);
+    expect(aside).toHaveLength(1);
+    expect(consumer.errors).toEqual([]);
+  });
+
+  test("is not waited for with a drainTimeoutMs of 0: what is handled is committed, and nothing more", async () => {
+    const { url } = await start();
+    await publish(
+      url,
+      ["done", "hang", "next"].map((data) => ({ key: "k", data })),
+      1,
+    );
+    const handled: string[] = [];
+    const first = member(url, { partitions: 1, drainTimeoutMs: 0, commit: { intervalMs: 60_000 } });
+    await first.run({ eachMessage: hanging(handled) });
+    await eventually("one is handled", () => handled.length === 1);
+    await first.drain();
+    const second = member(url, { partitions: 1, drainTimeoutMs: 0 });
+    await second.run({ eachMessage: (message) => void handled.push(`then ${message.string()}`) });
+    await eventually("the rest is handled", () => handled.length === 3);
+    expect(handled).toEqual(["done", "then hang", "then next"]);
+    await second.drain();
+    expect([first.errors, second.errors]).toEqual([[], []]);
+  });
+
+  test.each([true, false])(
     "is aborted when a hand-over has waited for drainTimeoutMs, and the partition is handed over (heeds the signal: %s)",
     async (heeds) => {
       const { url } = await start();

@@ -181,9 +181,9 @@ describeOnEachServer("messages that cannot be handled", ({ start }) => {
       const aside = new Promise((resolve) => consumer.once("message:dead-lettered", resolve));
       await consumer.run({
         eachMessage: (message) => {
+          const { key, headers, sequence, subject, timestamp } = message;
+          seen.push({ key, headers, subject, timestamp, text: message.string(), sequence });
           if (broken) throw new Error("not yet");
-          const { key, headers, sequence, subject } = message;
-          seen.push({ key, headers, sequence, subject, text: message.string() });
         },
       });
       await aside;
@@ -203,9 +203,9 @@ describeOnEachServer("messages that cannot be handled", ({ start }) => {
       expect(await letters.replay([1])).toEqual([{ id: 1, outcome: "failed" }]);
       broken = false;
       expect(await letters.replay([1])).toEqual([{ id: 1, outcome: "handled" }]);
-      expect(seen).toEqual([
-        { key: "a", headers: { trace: "t" }, sequence: 3, subject: "events.p.0", text: "a1" },
-      ]);
+      const [published, , replayed] = seen;
+      expect(published).toMatchObject({ key: "a", headers: { trace: "t" }, sequence: 1 });
+      expect(replayed).toEqual({ ...(published as object), sequence: 3 });
       expect(await letters.get(1)).toBeUndefined();
       await expect(letters.replay([1])).rejects.toEqual(code("DEAD_LETTER_NOT_FOUND"));
     });

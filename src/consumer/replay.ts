@@ -1,0 +1,25 @@
+/** The message that asks a group to try a dead letter again: it takes its turn in the letter's partition. */
+import type { JsMsg } from "@nats-io/jetstream";
+import { headers, type MsgHdrs } from "@nats-io/transport-node";
+
+const REPLAY_HEADER = "Docktor-Replay";
+
+/** Which dead letter is to be tried again, and by whom. */
+export interface ReplayRequest {
+  readonly group: string;
+  readonly id: number;
+}
+
+/** The headers of such a message; it has no data. */
+export function encodeReplay({ group, id }: ReplayRequest): MsgHdrs {
+  const encoded = headers();
+  encoded.set(REPLAY_HEADER, `${group} ${id}`);
+  return encoded;
+}
+
+/** What the message asks for; undefined for all others, which are messages like any. */
+export function decodeReplay({ data, headers: given }: JsMsg): ReplayRequest | undefined {
+  if (data.length > 0) return undefined;
+  const asked = /^([\w-]+) ([1-9]\d{0,14})$/.exec(given?.get(REPLAY_HEADER) ?? "");
+  return asked === null ? undefined : { group: asked[1] ?? "", id: Number(asked[2]) };
+}
