@@ -47,6 +47,13 @@ export function duration(ms: number): string {
   return `${Math.floor(seconds / 86_400)}d ${two((seconds % 86_400) / 3_600)}h`;
 }
 
+/** Text of unknown origin in one line that a terminal can show, cut off after `most` characters. */
+export function oneLine(text: string, most: number = Number.POSITIVE_INFINITY): string {
+  const characters = Array.from(text.replace(/\p{C}+/gu, " "));
+  if (characters.length <= most) return characters.join("");
+  return `${characters.slice(0, most - 1).join("")}…`;
+}
+
 /** Lines in columns, each as wide as its widest cell; columns of figures end on the right. */
 export function table(
   headers: readonly string[],

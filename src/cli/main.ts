@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { addConsume } from "./consume.ts";
 import { addDemo } from "./demo.ts";
+import { addDlq } from "./dlq.ts";
 import { complain, EXIT, Exit, isUsageError, messageOf } from "./failure.ts";
 import { exitWith, watchReader } from "./output.ts";
 import { addPublish } from "./publish.ts";
@@ -35,14 +36,25 @@ Example:
   addPublish(program);
   addConsume(program);
   addStatus(program);
+  addDlq(program);
   addDemo(program);
-  for (const command of program.commands) {
-    command.exitOverride((error) => {
-      running ??= command;
-      throw error;
-    });
-  }
+  for (const command of program.commands) noteFailures(command);
   return program;
+}
+
+/** Has a command, and those within it, say which of them failed. */
+function noteFailures(command: Command): void {
+  command.exitOverride((error) => {
+    running ??= command;
+    throw error;
+  });
+  for (const within of command.commands) noteFailures(within);
+}
+
+/** The command as it is typed, with those it is within: `docktor dlq list`. */
+function typed(command: Command | null | undefined): string {
+  if (command?.parent == null) return "docktor";
+  return `${typed(command.parent)} ${command.name()}`;
 }
 
 function version(): string {
@@ -62,15 +74,16 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 /**
- * What to make of the arguments: none ask for help. Of a command that does not exist, only its
- * name is left, so that no help hides what is wrong.
+ * What to make of the arguments: none, where a command is to follow, ask for help. Of a command that does
+ * not exist, only its name is left, so that no help hides what is wrong.
  */
-function askedFor(program: Command, args: readonly string[]): readonly string[] {
-  const [first, second] = args;
+function askedFor(parent: Command, args: readonly string[]): readonly string[] {
+  const [first, ...rest] = args;
   if (first === undefined) return ["--help"];
-  const name = first === "help" && second !== undefined ? second : first;
-  const known = [...program.commands.map((command) => command.name()), "help"];
-  return known.includes(name) || name.startsWith("-") ? args : [name];
+  const name = first === "help" && rest[0] !== undefined ? rest[0] : first;
+  const known = parent.commands.find((command) => command.name() === name);
+  if (known === undefined) return name === "help" || name.startsWith("-") ? args : [name];
+  return first === name && known.commands.length > 0 ? [name, ...askedFor(known, rest)] : args;
 }
 
 /** Says why, in one line; returns the exit code. */
@@ -78,9 +91,8 @@ function explain(error: unknown): number {
   if (error instanceof Exit) return error.code;
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return EXIT.ok;
-    const command = running === undefined ? "docktor" : `docktor ${running.name()}`;
     const message = error.message.replace(/^error: /, "").replace(/\.$/, "");
-    complain(`${message}; see ${command} --help`);
+    complain(`${message}; see ${typed(running)} --help`);
     return EXIT.usage;
   }
   const usage = isUsageError(error);

@@ -1,7 +1,7 @@
 /** Tells what happens to a consumer: in the log for people, or as lines of JSON for programs. */
 import type { Logger } from "pino";
 import type { Consumer, ConsumerEvents, DocktorError } from "../index.ts";
-import { plural, ranges } from "./format.ts";
+import { duration, plural, ranges } from "./format.ts";
 
 /** Partitions that come or go within this time make one line. */
 const QUIET_MS = 100;
@@ -42,6 +42,16 @@ export function narrate(consumer: Consumer, log: Logger): void {
       `messages of partition ${partition} were removed before they were handled: those from sequence ${first} to ${last}`,
     );
   });
+  consumer.on("partition:stalled", ({ partition, sequence, stalledMs }) => {
+    log.warn(
+      `partition ${partition} does not get on: message ${sequence} has been under way for ${duration(stalledMs)}`,
+    );
+  });
+  consumer.on("message:dead-lettered", ({ partition, sequence, reason, deadLetter }) => {
+    log.warn(
+      `message ${sequence} of partition ${partition} was set aside (${reason}) as dead letter ${deadLetter}; see docktor dlq show ${deadLetter}`,
+    );
+  });
   consumer.on("rebalance", ({ members, partitions }) => {
     say(`${plural(members.length, "member")}; own ${ranges(partitions)}`);
   });
@@ -59,6 +69,8 @@ const EVENTS = [
   "partition:released",
   "partition:lost",
   "partition:gap",
+  "partition:stalled",
+  "message:dead-lettered",
   "rebalance",
   "error",
 ] as const satisfies (keyof ConsumerEvents)[];

@@ -42,6 +42,10 @@ export type SettingName =
   | "subject"
   | "partitions"
   | "group"
+  | "onlyGroup"
+  | "key"
+  | "all"
+  | "timeoutMs"
   | "memberId"
   | "sessionTtlMs"
   | "record"
@@ -87,6 +91,19 @@ const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     text: "consumer group",
     variables: ["GROUP", "CONSUMER"],
     fallback: "WORKERS",
+  },
+  onlyGroup: {
+    flags: "--group <name>",
+    text: "only what this consumer group has set aside; default: all groups",
+    variables: ["GROUP", "CONSUMER"],
+  },
+  key: { flags: "--key <key>", text: "all messages of this key" },
+  all: { flags: "--all", text: "all messages" },
+  timeoutMs: {
+    flags: "--timeout-ms <ms>",
+    text: "how long to wait for what becomes of them",
+    fallback: 30_000,
+    parse: wholeNumber(0, 86_400_000),
   },
   memberId: {
     flags: "--member-id <id>",
@@ -201,7 +218,8 @@ export function variablesBehind(message: string, command: Command): string[] {
   });
 }
 
-function wholeNumber(min: number, max: number): (text: string) => number {
+/** Reads a whole number between these, both included. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (/^\d+$/.test(text) && value >= min && value <= max) return value;

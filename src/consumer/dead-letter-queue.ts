@@ -61,6 +61,7 @@ export class DeadLetterQueue implements AsyncDisposable {
 
   /** All of them, or those of one group, in the order in which they were set aside. */
   async *list(group?: string): AsyncIterable<StoredDeadLetter> {
+    if (group !== undefined) checkName("group", group);
     const letters = await DeadLetterStream.find(this.#link, this.#stream);
     if (letters !== undefined) yield* letters.list(group);
   }

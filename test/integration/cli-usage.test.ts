@@ -17,7 +17,7 @@ describe("help", () => {
   test.each([[[]], [["--help"]], [["help"]]])("docktor %j lists the commands", async (args) => {
     const { code, stdout, stderr } = await docktor(args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    for (const command of ["publish", "consume", "status", "demo"]) {
+    for (const command of ["publish", "consume", "status", "dlq", "demo"]) {
       expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
     }
   });
@@ -28,6 +28,25 @@ describe("help", () => {
     expect(stdout).toMatch(new RegExp(`^Examples?:\n  docktor ${command}`, "m"));
     expect(stdout).toContain("(default: info)");
   });
+
+  test.each(["list", "show", "replay"])("docktor dlq %s --help", async (command) => {
+    const { code, stdout } = await docktor(["dlq", command, "--help"]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^Examples?:\n  docktor dlq ${command}`, "m"));
+    const asked = await docktor(["dlq", "help", command]);
+    expect(asked).toMatchObject({ code: 0, stdout });
+  });
+
+  test.each([["dlq"], ["dlq --help"], ["help dlq"]])(
+    "docktor %s lists its commands",
+    async (line) => {
+      const { code, stdout, stderr } = await docktor(line.split(" "));
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      for (const command of ["list", "show", "replay"]) {
+        expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
+      }
+    },
+  );
 
   test("docktor --version", async () => {
     expect((await docktor(["--version"])).stdout).toBe(`${manifest.version}\n`);
@@ -79,6 +98,16 @@ describe("bad usage", () => {
       "consume --record /dev",
       "cannot write the record /dev: EISDIR: illegal operation on a directory",
     ],
+    ["dlq frob", "unknown command 'frob'; see docktor dlq --help"],
+    ["dlq shw 1 --help", "unknown command 'shw' (Did you mean show?); see docktor dlq --help"],
+    ["dlq show", "missing required argument 'id'; see docktor dlq show --help"],
+    ["dlq show 0", "Use a whole number from 1 on; see docktor dlq show --help"],
+    ["dlq replay", "nothing is selected: name either ids, --key or --all; see docktor dlq replay"],
+    ["dlq replay --group G", "nothing is selected"],
+    ["dlq replay 1 --all", "too much is selected"],
+    ["dlq replay --key k --all", "too much is selected"],
+    ["dlq replay 1 x", "'x' is invalid for argument 'ids'. Use a whole number from 1 on; see"],
+    ["dlq replay 1 --timeout-ms -1", "'--timeout-ms <ms>' argument '-1' is invalid"],
     ["status --group a.b", 'group "a.b" is not a valid name'],
   ])("docktor %s", async (line, text) => {
     const args = line.split(/(?<!\\) /).map((arg) => arg.replace("\\ ", " "));
@@ -160,14 +189,17 @@ describe("settings", () => {
 });
 
 describe("without a server", () => {
-  test.each(["publish", "consume", "status"])("docktor %s says what to do", async (command) => {
-    const ended = await docktor([command], { env: { NATS_URL: NOWHERE } });
-    expect(complaint(ended)).toMatch(
-      /^docktor: no NATS server answers at nats:\/\/127\.0\.0\.1:1 .*--servers or NATS_URL$/,
-    );
-    expect(ended.stderr.trim().split("\n")).toHaveLength(1);
-    expect(ended).toMatchObject({ code: 1, stdout: "" });
-  });
+  test.each(["publish", "consume", "status", "dlq list", "dlq show 1", "dlq replay --all"])(
+    "docktor %s says what to do",
+    async (line) => {
+      const ended = await docktor(line.split(" "), { env: { NATS_URL: NOWHERE } });
+      expect(complaint(ended)).toMatch(
+        /^docktor: no NATS server answers at nats:\/\/127\.0\.0\.1:1 .*--servers or NATS_URL$/,
+      );
+      expect(ended.stderr.trim().split("\n")).toHaveLength(1);
+      expect(ended).toMatchObject({ code: 1, stdout: "" });
+    },
+  );
 
   test("never shows a password, but a stack when asked", async () => {
     const env = { NATS_URL: "nats://user:geheim@127.0.0.1:1", LOG_LEVEL: "debug" };

@@ -2,7 +2,16 @@ import { describe, expect, test } from "vitest";
 import { Screen, tableOf } from "../../src/cli/demo/screen.ts";
 import { passed, verdictLines } from "../../src/cli/demo/verdict.ts";
 import { isShared, movedPartitions } from "../../src/cli/demo/watch.ts";
-import { count, duration, json, plural, ranges, rate, table } from "../../src/cli/format.ts";
+import {
+  count,
+  duration,
+  json,
+  oneLine,
+  plural,
+  ranges,
+  rate,
+  table,
+} from "../../src/cli/format.ts";
 import { formatLogLine } from "../../src/cli/log.ts";
 import { statusLines } from "../../src/cli/status.ts";
 import type { GroupStatus } from "../../src/partition/group-status.ts";
@@ -17,6 +26,16 @@ describe("figures", () => {
     [[1, 1, 2], "1-2"],
   ])("partitions %j are %s", (numbers, text) => {
     expect(ranges(numbers)).toBe(text);
+  });
+
+  test.each([
+    ["as it is", 8, "as it is"],
+    ["too long", 7, "too lo…"],
+    ["naïve 東京 ❌", 10, "naïve 東京 ❌"],
+    ["two\r\n\tlines", 20, "two lines"],
+    ["\u001b[2Jgone\u202e\0", 20, " [2Jgone "],
+  ])("%j in %i characters is %j", (text, most, shown) => {
+    expect(oneLine(text, most)).toBe(shown);
   });
 
   test.each([

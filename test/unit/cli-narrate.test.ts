@@ -13,7 +13,11 @@ afterEach(() => {
 });
 
 /** A consumer that is narrated, and what was said since the last look. */
-function narrated(): { fails: (code: ErrorCode, message: string) => void; said: () => string[] } {
+function narrated(): {
+  consumer: Consumer;
+  fails: (code: ErrorCode, message: string) => void;
+  said: () => string[];
+} {
   const lines: string[] = [];
   const write = (line: string): void => {
     lines.push((JSON.parse(line) as { msg: string }).msg);
@@ -21,6 +25,7 @@ function narrated(): { fails: (code: ErrorCode, message: string) => void; said: 
   const consumer = new Consumer({ stream: "EVENTS", subject: "events", group: "WORKERS" });
   narrate(consumer, pino({ level: "info" }, { write }));
   return {
+    consumer,
     fails: (code, message) => consumer.emit("error", new DocktorError(code, message)),
     said: () => lines.splice(0),
   };
@@ -56,4 +61,16 @@ describe("a handler that fails for ever", () => {
     fails("TIMEOUT", "second");
     expect(said()).toEqual(["the handler failed", "first", "second"]);
   });
+});
+
+test("a message that is under way for too long, and one that is set aside, are told", () => {
+  const { consumer, said } = narrated();
+  const message = { partition: 3, epoch: 1, sequence: 42 };
+  consumer.emit("partition:stalled", { ...message, stalledMs: 300_000 });
+  const aside = { key: "k", reason: "stalled", attempts: 2, deadLetter: 7 } as const;
+  consumer.emit("message:dead-lettered", { ...message, ...aside });
+  expect(said()).toEqual([
+    "partition 3 does not get on: message 42 has been under way for 5m 00s",
+    "message 42 of partition 3 was set aside (stalled) as dead letter 7; see docktor dlq show 7",
+  ]);
 });
