@@ -104,7 +104,7 @@ export class Workload implements PartitionWork {
       group: settings.group,
       dispatch: this.#dispatch,
       commit: settings.commit,
-      heartbeatMs: Math.min(Math.max(500, settings.ttlMs / HEARTBEATS), LONGEST_HEARTBEAT_MS),
+      heartbeatMs: heartbeatMs(settings.ttlMs),
       poison: this.#poisonOf(lease),
       breather: this.#breather,
       creations: this.#creations,
@@ -234,6 +234,11 @@ export class Workload implements PartitionWork {
       ),
     );
   }
+}
+
+/** Whole milliseconds: the server refuses a fraction of a nanosecond. */
+function heartbeatMs(ttlMs: number): number {
+  return Math.min(Math.max(500, Math.round(ttlMs / HEARTBEATS)), LONGEST_HEARTBEAT_MS);
 }
 
 function stalled({ partition }: Lease, sequence: number, stalledMs: number): DocktorError {

@@ -89,6 +89,15 @@ describeOnEachServer("a consumer", ({ start }) => {
     expect(judge(published, records.all)).toMatchObject({ lost: 0, duplicated: 0, outOfOrder: 0 });
   });
 
+  test("handles messages on a TTL that no heartbeat divides", async () => {
+    const { url } = await start();
+    const records = new Records();
+    const consumer = member(url, { session: { ttlMs: 5_000 } });
+    await consumer.run({ eachMessage: records.handler("m") });
+    await publish(url, numbered(100));
+    await eventually("all are handled", () => records.count === 100);
+  });
+
   test("is in the group when run() resolves, and learns the partition count from the server", async () => {
     const { url } = await start();
     await publish(url, numbered(1), 7);
