@@ -1,7 +1,17 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { DeadLetterQueue } from "../../src/consumer/dead-letter-queue.ts";
 import { describeGroup } from "../../src/partition/group-status.ts";
-import { eventually, GROUP, member, numbered, publish, Records, STREAM } from "../support/group.ts";
+import {
+  closeAfterTest,
+  eventually,
+  GROUP,
+  member,
+  numbered,
+  publish,
+  Records,
+  STREAM,
+} from "../support/group.ts";
 import { describeOnEachServer } from "../support/servers.ts";
 
 /** The configuration that the guide prints, for the group and the subject of the tests. */
@@ -32,6 +42,47 @@ describeOnEachServer("with the permissions that the guide names", ({ start }) =>
     expect(status.members.map(({ id }) => id)).toEqual(["second"]);
     expect([first.errors, second.errors]).toEqual([[], []]);
     await second.drain();
+  });
+
+  test("a consumer sets aside what it cannot handle, and an operator replays it", async () => {
+    const { url } = await start({ extraConfig: documented() });
+    const as = (user: string): string => url.replace("//", `//${user}:change-me@`);
+    await publish(as("admin"), []);
+    await publish(as("producer"), numbered(10));
+    const poison = { policy: "park-key", maxAttempts: 1 } as const;
+    const consumer = member(as("consumer"), { poison });
+    let broken = true;
+    let aside = 0;
+    consumer.on("message:dead-lettered", () => aside++);
+    await consumer.run({
+      eachMessage: () => {
+        if (broken) throw new Error("cannot");
+      },
+    });
+    await eventually("all are set aside", () => aside === 10);
+    broken = false;
+    const queue = await DeadLetterQueue.connect({ servers: as("replay"), stream: STREAM });
+    closeAfterTest(() => queue.close());
+    const ids: number[] = [];
+    for await (const { id } of queue.list()) ids.push(id);
+    const outcomes = await queue.replay(ids);
+    expect(outcomes.filter(({ outcome }) => outcome === "handled")).toHaveLength(10);
+    expect(new Set(consumer.errors.map((error) => error.code))).toEqual(
+      new Set(["HANDLER_FAILED"]),
+    );
+  });
+
+  test("a consumer that may not write dead letters is told so as it starts", async () => {
+    const { url } = await start({
+      extraConfig: documented().replaceAll("EVENTS_DLQ", "OTHER_DLQ"),
+    });
+    const as = (user: string): string => url.replace("//", `//${user}:change-me@`);
+    await publish(as("admin"), []);
+    const consumer = member(as("consumer"), { poison: { policy: "dead-letter" } });
+    await expect(consumer.run({ eachMessage: () => {} })).rejects.toMatchObject({
+      code: "NOT_AUTHORIZED",
+      message: expect.stringMatching(/EVENTS_DLQ.*permission/is),
+    });
   });
 
   test("a consumer may neither publish to the subject nor delete the stream", async () => {
