@@ -1,5 +1,5 @@
 /** The store over a NATS KV bucket: the only file that speaks KV. */
-import { jetstream } from "@nats-io/jetstream";
+import { jetstream, type JetStreamClient, type JetStreamManager } from "@nats-io/jetstream";
 import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
 import { nanos } from "@nats-io/transport-node";
 import { DocktorError } from "../errors.ts";
@@ -26,14 +26,15 @@ export async function openBucket(
   options: BucketOptions,
 ): Promise<KvStore> {
   try {
-    const kv = await manager(link, options.requestTimeoutMs).create(bucket, {
+    const client = clientFor(link, options.requestTimeoutMs);
+    const kv = await new Kvm(client).create(bucket, {
       history: 1,
       replicas: options.replicas,
       // Ownership may not be judged by a lagging replica: read from the leader.
       allow_direct: false,
       ...(options.ttlMs === undefined ? {} : { ttl: options.ttlMs }),
     });
-    return new KvStore(link, bucket, kv);
+    return new KvStore(link, bucket, kv, await client.jetstreamManager(false));
   } catch (error) {
     throw fromNats(error, `open bucket ${bucket}`);
   }
@@ -49,12 +50,13 @@ export async function findBucket(link: Link, bucket: string): Promise<KvStore | 
     if (known.code === "STREAM_NOT_FOUND") return undefined;
     throw known;
   }
-  const kv = await manager(link).open(bucket, { bindOnly: true, allow_direct: false });
-  return new KvStore(link, bucket, kv);
+  const client = clientFor(link);
+  const kv = await new Kvm(client).open(bucket, { bindOnly: true, allow_direct: false });
+  return new KvStore(link, bucket, kv, await client.jetstreamManager(false));
 }
 
-function manager(link: Link, timeout = REQUEST_TIMEOUT_MS): Kvm {
-  return new Kvm(jetstream(link.connection, { timeout }));
+function clientFor(link: Link, timeout = REQUEST_TIMEOUT_MS): JetStreamClient {
+  return jetstream(link.connection, { timeout });
 }
 
 /** A {@link Store} over one bucket. */
@@ -62,11 +64,14 @@ export class KvStore implements SessionStore {
   readonly #link: Link;
   readonly #bucket: string;
   readonly #kv: KV;
+  /** Waits no longer for an answer than the bucket may: one that was lost in a cut never comes. */
+  readonly #manager: JetStreamManager;
 
-  constructor(link: Link, bucket: string, kv: KV) {
+  constructor(link: Link, bucket: string, kv: KV, manager: JetStreamManager) {
     this.#link = link;
     this.#bucket = bucket;
     this.#kv = kv;
+    this.#manager = manager;
   }
 
   async get(key: string): Promise<Entry | undefined> {
@@ -120,7 +125,7 @@ export class KvStore implements SessionStore {
 
   async newest(filter: string): Promise<number> {
     try {
-      const found = await this.#link.manager.streams.getMessage(`KV_${this.#bucket}`, {
+      const found = await this.#manager.streams.getMessage(`KV_${this.#bucket}`, {
         last_by_subj: `$KV.${this.#bucket}.${filter}`,
       });
       return found?.seq ?? ABSENT;
@@ -133,7 +138,7 @@ export class KvStore implements SessionStore {
   async live(): Promise<{ keys: ReadonlySet<string>; ttlMs: number }> {
     const prefix = `$KV.${this.#bucket}.`;
     try {
-      const info = await this.#link.manager.streams.info(`KV_${this.#bucket}`, {
+      const info = await this.#manager.streams.info(`KV_${this.#bucket}`, {
         subjects_filter: `${prefix}>`,
       });
       const subjects = Object.keys(info.state.subjects ?? {});
@@ -149,7 +154,7 @@ export class KvStore implements SessionStore {
   async setTtl(ttlMs: number): Promise<void> {
     try {
       const name = `KV_${this.#bucket}`;
-      const { config } = await this.#link.manager.streams.info(name);
+      const { config } = await this.#manager.streams.info(name);
       if (config.max_age === nanos(ttlMs)) return;
       const max_age = nanos(ttlMs);
       // The server refuses a deduplication window longer than the messages' age.
