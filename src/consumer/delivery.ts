@@ -22,6 +22,8 @@ export interface DeliveryOptions {
   /** The last handled sequence; what is not beyond it is dropped. */
   after: number;
   onMessage: (message: JsMsg) => void;
+  /** Whether the server sends nothing more before something is committed. */
+  isFull: () => boolean;
   /** The durable is gone, or messages were lost on their way: nothing more will come. */
   onInterrupted: () => void;
 }
@@ -40,6 +42,9 @@ export class Delivery {
   #deliveries = 0;
   /** Whether there was more to come when the last message was sent. */
   #behind = true;
+  /** Between a message after which the flow had to stop and the one with which it went on. */
+  readonly #stops: Gap[] = [];
+  #stopped = false;
   /** The first message's sequence. */
   #first: number | undefined;
   /** Whether it is known what was missing at the start. */
@@ -89,7 +94,7 @@ export class Delivery {
       : { first: after + 1, last: Math.min(last, (this.#first ?? Infinity) - 1) };
     const started = this.#started;
     this.#started = true;
-    if (gap.last < gap.first || (started && !this.#behind)) return undefined;
+    if (gap.last < gap.first || (started && !this.#behind)) return this.#missedAtStop(last);
     this.#sequence = Math.max(this.#sequence, gap.last);
     return gap;
   }
@@ -114,9 +119,19 @@ export class Delivery {
     if (deliverySequence !== ++this.#deliveries) return this.interrupt();
     this.#behind = pending > 0;
     if (raw.seq <= this.#sequence) return this.#repeated(raw);
+    if (this.#stopped) this.#stops.push({ first: this.#sequence + 1, last: raw.seq - 1 });
     this.#first ??= raw.seq;
     this.#sequence = raw.seq;
     this.#options.onMessage(raw);
+    this.#stopped = this.#behind && this.#options.isFull();
+  }
+
+  /** What is gone of that which was to come when the flow had to stop. */
+  #missedAtStop(last: number): Gap | undefined {
+    const missed = this.#stops
+      .splice(0)
+      .find(({ first, last: end }) => first <= Math.min(last, end));
+    return missed && { first: missed.first, last: Math.min(missed.last, last) };
   }
 
   /**

@@ -42,6 +42,11 @@ export class Inbox {
     return tracked && this.#messages.get(tracked);
   }
 
+  /** How many messages were delivered and are not committed. */
+  get open(): number {
+    return this.#waiting.length + this.#options.progress.uncommitted;
+  }
+
   /** A message was delivered. */
   add(raw: JsMsg): void {
     this.#waiting.push(raw);

@@ -29,6 +29,9 @@ import type { PoisonOfPartition } from "./poison.ts";
 import { Progress } from "./progress.ts";
 import type { Staller } from "./stall-watch.ts";
 
+/** So many times the window may be delivered and not committed. */
+const ROOM = 2;
+
 /** What a pump needs. */
 export interface PumpOptions {
   clock: Clock;
@@ -152,7 +155,7 @@ export class Pump implements Watched, Staller {
 
   /** Starts the flow from the checkpoint. Returns once messages may come. */
   async start(): Promise<void> {
-    const { link, lease, poison, workQueue, heartbeatMs } = this.#options;
+    const { link, lease, poison, workQueue, heartbeatMs, commit } = this.#options;
     const after = lease.checkpoint.sequence;
     // A work queue permits one consumer a subject; elsewhere a hand-over need not wait.
     if (workQueue) await this.#removeEarlier();
@@ -170,6 +173,7 @@ export class Pump implements Watched, Staller {
         this.#options.breather.turned();
         this.#inbox.add(raw);
       },
+      isFull: () => this.#inbox.open >= commit.window * ROOM,
       onInterrupted: this.#options.onInterrupted,
     });
     if (this.#ending.signal.aborted) return this.#delivery.close();
@@ -235,7 +239,7 @@ export class Pump implements Watched, Staller {
       partition: lease.partition,
       epoch,
       after: lease.checkpoint.sequence,
-      maxUncommitted: commit.window * 2,
+      maxUncommitted: commit.window * ROOM,
       creations,
     };
   }

@@ -11,6 +11,7 @@ let handedOver: number[];
 let acked: number[];
 let interruptions: number;
 let stopped: boolean;
+let full: boolean;
 let delivery: Delivery;
 /** Hands a message to the client; `number` is the server's count of its deliveries. */
 let receive: (number: number, seq: number, pending?: number) => void;
@@ -18,7 +19,7 @@ let receive: (number: number, seq: number, pending?: number) => void;
 let tell: (type: string, more?: object) => void;
 
 beforeEach(async () => {
-  [handedOver, acked, interruptions, stopped] = [[], [], 0, false];
+  [handedOver, acked, interruptions, stopped, full] = [[], [], 0, false, false];
   const told = new Promise<object>((resolve) => {
     tell = (type, more) => resolve({ type, ...more });
   });
@@ -42,6 +43,7 @@ beforeEach(async () => {
     heartbeatMs: 500,
     after: AFTER,
     onMessage: ({ seq }) => handedOver.push(seq),
+    isFull: () => full,
     onInterrupted: () => interruptions++,
   });
 });
@@ -150,6 +152,28 @@ describe("what a delivery can not receive any more", () => {
     receive(1, 5, 0);
     expect(delivery.gapUpTo(8)).toBeUndefined();
     expect(delivery.position).toBe(5);
+  });
+
+  test("is what was to come when the flow had to stop, and did not", () => {
+    delivery.gapUpTo(AFTER);
+    full = true;
+    receive(1, 5, 20);
+    full = false;
+    receive(2, 15, 19);
+    receive(3, 18, 18);
+    expect(delivery.gapUpTo(16)).toEqual({ first: 6, last: 14 });
+    expect(delivery.gapUpTo(16)).toBeUndefined();
+  });
+
+  test.each([
+    ["it had to stop and there was more to come", false, 20],
+    ["more was to come", true, 0],
+  ])("is nothing between two messages unless %s", (_, isFull, pending) => {
+    delivery.gapUpTo(AFTER);
+    full = isFull;
+    receive(1, 5, pending);
+    receive(2, 15, 19);
+    expect(delivery.gapUpTo(14)).toBeUndefined();
   });
 
   test("is not told again: the flow goes on behind it", () => {
