@@ -56,7 +56,7 @@ export async function findBucket(link: Link, bucket: string): Promise<KvStore | 
 }
 
 function clientFor(link: Link, timeout = REQUEST_TIMEOUT_MS): JetStreamClient {
-  return jetstream(link.connection, { timeout });
+  return jetstream(link.requests, { timeout });
 }
 
 /** A {@link Store} over one bucket. */

@@ -9,6 +9,7 @@ import { connect, type ConnectionOptions, type NatsConnection } from "@nats-io/t
 import { DocktorError, messageOf } from "../errors.ts";
 import { fromNats, isUnanswered } from "./errors.ts";
 import { requireSupportedServer } from "./capabilities.ts";
+import { failingWhenCut } from "./lost-requests.ts";
 import { patiently } from "./patience.ts";
 
 /** The address that is used when none is given. */
@@ -29,6 +30,8 @@ export interface ConnectionSource {
 /** A connection with its JetStream clients. */
 export interface Link {
   readonly connection: NatsConnection;
+  /** The same connection for requests to JetStream: those under way when it breaks fail at once. */
+  readonly requests: NatsConnection;
   readonly jetstream: JetStreamClient;
   readonly manager: JetStreamManager;
   /** Closes the connection if docktor opened it. */
@@ -50,8 +53,9 @@ export async function openLink(source: ConnectionSource, name: string): Promise<
   try {
     requireSupportedServer(connection);
     // A cluster that is just choosing its leader does not answer.
-    const manager = await patiently({}, () => manage(connection));
-    return { connection, jetstream: jetstream(connection), manager, close };
+    const requests = failingWhenCut(connection);
+    const manager = await patiently({}, () => manage(requests));
+    return { connection, requests, jetstream: jetstream(requests), manager, close };
   } catch (error) {
     await close();
     throw error;

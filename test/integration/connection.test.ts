@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { openLink } from "../../src/nats/connection.ts";
+import { closeAfterTest, link } from "../support/group.ts";
+import { startProxy } from "../support/proxy.ts";
 import { describeOnEachServer } from "../support/servers.ts";
 
 describeOnEachServer("a connection", ({ start }) => {
@@ -19,7 +21,27 @@ describeOnEachServer("a connection", ({ start }) => {
     await expect(openLink({ servers: url }, "test")).rejects.toMatchObject({
       code: "NOT_AUTHORIZED",
     });
-    const link = await openLink({ servers: url.replace("//", "//s3cret@") }, "test");
-    await link.close();
+    const admitted = await openLink({ servers: url.replace("//", "//s3cret@") }, "test");
+    await admitted.close();
+  });
+
+  test("fails what is asked of JetStream when it breaks, as the answer is lost with it", async () => {
+    const proxy = await startProxy((await start()).port);
+    closeAfterTest(() => proxy.close());
+    const { manager, jetstream } = await link(proxy.url);
+    proxy.blackhole();
+    const asked = [manager.streams.info("S"), manager.consumers.info("S", "c")];
+    const answers = Promise.allSettled([...asked, jetstream.publish("s", "", { timeout: 5_000 })]);
+    const cutAt = performance.now();
+    proxy.cut();
+    for (const { status } of await answers) expect(status).toBe("rejected");
+    expect(performance.now() - cutAt).toBeLessThan(2_000);
+    // Meanwhile nothing gets out, and afterwards it is too late.
+    const meanwhile = manager.getAccountInfo();
+    const healedAt = performance.now();
+    proxy.heal();
+    await expect(meanwhile).rejects.toThrow("timeout");
+    expect(performance.now() - healedAt).toBeLessThan(2_000);
+    await expect(manager.getAccountInfo()).resolves.toBeDefined();
   });
 });
