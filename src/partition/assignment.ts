@@ -14,6 +14,8 @@ export interface AssignmentInput {
   readonly partitions: number;
   /** The members that can own partitions. */
   readonly members: readonly string[];
+  /** Those of them that are away for a restart: they keep of what they have, and get nothing new. */
+  readonly away?: ReadonlySet<string>;
   /** Who owns a partition now, or was promised it; undefined if nobody. */
   readonly ownerOf: (partition: number) => string | undefined;
   /** The member that should not have a partition, as it has just given it up; if any. */
@@ -33,12 +35,12 @@ export function leastLoaded(
   return [...sizes].sort(([, a], [, b]) => a - b)[0]?.[0];
 }
 
-/** The owner of each partition, by partition; undefined only when there are no members. */
+/** The owner of each partition, by partition; undefined only when nobody is there to take it. */
 export type Assignment = readonly (string | undefined)[];
 
 /** Computes the assignment. */
 export function assign(input: AssignmentInput): Assignment {
-  const { partitions, members, ownerOf, shunnedBy = () => undefined } = input;
+  const { partitions, members, away = new Set(), ownerOf, shunnedBy = () => undefined } = input;
   const owners = Array.from<string | undefined>({ length: partitions });
   const held = new Map<string, number[]>();
   for (const member of [...members].sort()) held.set(member, []);
@@ -51,7 +53,7 @@ export function assign(input: AssignmentInput): Assignment {
     (share ?? orphans).push(partition);
   }
 
-  const quotas = quotasFor(partitions, held);
+  const quotas = quotasFor(partitions, held, away);
   const hungry: [member: string, wants: number][] = [];
   const shunned = (partition: number): boolean => shunnedBy(partition) !== undefined;
   for (const [member, all] of held) {
@@ -74,18 +76,44 @@ export function assign(input: AssignmentInput): Assignment {
 }
 
 /**
- * How many partitions each member is to have. Where they do not divide evenly, members that
- * hold more than the even share have one more, so that it need not move. Among those the
- * name decides and not the size, which changes while the assignment is being carried out.
+ * How many partitions each member is to have: an even share, or what it has if it is away and has
+ * less. What an absent member does not take is shared evenly among the others.
  */
 function quotasFor(
   partitions: number,
   held: ReadonlyMap<string, readonly number[]>,
+  away: ReadonlySet<string>,
 ): Map<string, number> {
-  const base = Math.floor(partitions / held.size);
-  const extra = partitions % held.size;
-  const members = [...held.keys()];
-  const holdsMore = (member: string): boolean => (held.get(member)?.length ?? 0) > base;
+  const has = (member: string): number => held.get(member)?.length ?? 0;
+  const quotas = new Map<string, number>();
+  let rest = partitions;
+  for (;;) {
+    const open = [...held.keys()].filter((member) => !quotas.has(member));
+    const even = evenQuotas(rest, open, has);
+    const short = open.filter(
+      (member) => away.has(member) && has(member) < (even.get(member) ?? 0),
+    );
+    if (short.length === 0) return new Map([...quotas, ...even]);
+    for (const member of short) {
+      quotas.set(member, has(member));
+      rest -= has(member);
+    }
+  }
+}
+
+/**
+ * Shares evenly. Where that leaves a remainder, members that hold more than the even share have
+ * one more, so that it need not move. Among those the name decides and not the size, which changes
+ * while the assignment is being carried out.
+ */
+function evenQuotas(
+  partitions: number,
+  members: readonly string[],
+  has: (member: string) => number,
+): Map<string, number> {
+  const base = Math.floor(partitions / members.length);
+  const extra = partitions % members.length;
+  const holdsMore = (member: string): boolean => has(member) > base;
   const order = [...members.filter(holdsMore), ...members.filter((member) => !holdsMore(member))];
   return new Map(order.map((member, i) => [member, i < extra ? base + 1 : base]));
 }

@@ -4,8 +4,13 @@ import { type Assignment, assign } from "../../src/partition/assignment.ts";
 
 type Owners = readonly (string | undefined)[];
 
-function plan(partitions: number, members: readonly string[], owners: Owners): Assignment {
-  return assign({ partitions, members, ownerOf: (partition) => owners[partition] });
+function plan(
+  partitions: number,
+  members: readonly string[],
+  owners: Owners,
+  away: ReadonlySet<string> = new Set(),
+): Assignment {
+  return assign({ partitions, members, away, ownerOf: (partition) => owners[partition] });
 }
 
 function sizes(assignment: Assignment, members: readonly string[]): number[] {
@@ -151,5 +156,86 @@ describe("assign", () => {
         },
       ),
     );
+  });
+});
+
+describe("assign while members are away for a restart", () => {
+  /** A group in any state, of which any members are away. */
+  const groupWithAbsent = anyGroup.chain((group) =>
+    fc.record({
+      group: fc.constant(group),
+      away: fc.subarray(group.members).map((absent) => new Set(absent)),
+    }),
+  );
+
+  test("moves nothing in a group that has settled, whoever is away", () => {
+    fc.assert(
+      fc.property(
+        settledGroup.chain((group) =>
+          fc.record({ group: fc.constant(group), away: fc.subarray(group.members) }),
+        ),
+        ({ group: { partitions, members, owners }, away }) => {
+          expect(plan(partitions, members, owners, new Set(away))).toEqual(owners);
+        },
+      ),
+    );
+  });
+
+  test("gives nothing to a member that is away", () => {
+    fc.assert(
+      fc.property(groupWithAbsent, ({ group: { partitions, members, owners }, away }) => {
+        const after = plan(partitions, members, owners, away);
+        for (const partition of moved(owners, after)) {
+          expect(away).not.toContain(after[partition]);
+        }
+      }),
+    );
+  });
+
+  test("leaves no partition to wait that somebody who is there could take", () => {
+    fc.assert(
+      fc.property(groupWithAbsent, ({ group: { partitions, members, owners }, away }) => {
+        fc.pre(away.size < members.length);
+        expect(plan(partitions, members, owners, away)).not.toContain(undefined);
+      }),
+    );
+  });
+
+  test("shares evenly among those that are there, and an absent one has no more than they", () => {
+    fc.assert(
+      fc.property(groupWithAbsent, ({ group: { partitions, members, owners }, away }) => {
+        const present = members.filter((member) => !away.has(member));
+        fc.pre(present.length > 0);
+        const after = plan(partitions, members, owners, away);
+        const counts = sizes(after, present);
+        const [least, most] = [Math.min(...counts), Math.max(...counts)];
+        expect(most - least).toBeLessThanOrEqual(1);
+        for (const count of sizes(after, [...away])) expect(count).toBeLessThanOrEqual(least + 1);
+      }),
+    );
+  });
+
+  test("is a fixed point, and carried out in part it leads to the same plan", () => {
+    fc.assert(
+      fc.property(
+        groupWithAbsent,
+        fc.infiniteStream(fc.boolean()),
+        ({ group: { partitions, members, owners }, away }, done) => {
+          const goal = plan(partitions, members, owners, away);
+          const halfway = goal.map((owner, partition) =>
+            done.next().value ? owner : owners[partition],
+          );
+          expect(plan(partitions, members, goal, away)).toEqual(goal);
+          expect(plan(partitions, members, halfway, away)).toEqual(goal);
+        },
+      ),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test("leaves what nobody holds to nobody while everyone is away", () => {
+    const everyone = new Set(["a", "b"]);
+    const owners = ["a", "gone", undefined, "a"];
+    expect(plan(4, ["a", "b"], owners, everyone)).toEqual(["a", undefined, undefined, "a"]);
   });
 });
