@@ -25,6 +25,7 @@ interface Flags {
   group: string;
   memberId?: string;
   sessionTtlMs: number;
+  restartDelayMs: number;
   record?: string;
   processTimeMs: number;
   concurrency: number;
@@ -54,7 +55,7 @@ Example:
     )
     .action(consume);
   addSettings(command, "servers", "stream", "subject", "partitions", "group", "memberId");
-  addSettings(command, "sessionTtlMs", "record", "processTimeMs", "concurrency");
+  addSettings(command, "sessionTtlMs", "restartDelayMs", "record", "processTimeMs", "concurrency");
   addSettings(command, "json", "logLevel");
 }
 
@@ -68,7 +69,8 @@ async function consume(flags: Flags): Promise<void> {
   onStop({
     gently: (reason) => {
       stopping = true;
-      log.info(`${reason}: finishing, committing, handing over; once more stops at once`);
+      const then = flags.restartDelayMs > 0 ? "ready to be restarted" : "handing over";
+      log.info(`${reason}: finishing, committing, ${then}; once more stops at once`);
       void consumer?.drain();
     },
     atOnce: async () => {
@@ -121,7 +123,7 @@ function createConsumer(flags: Flags, partitions: number | undefined): Consumer 
     stream,
     subject,
     group,
-    session: { ttlMs: flags.sessionTtlMs },
+    session: { ttlMs: flags.sessionTtlMs, restartDelayMs: flags.restartDelayMs },
     ensureStream: true,
     ...(partitions === undefined ? {} : { partitions }),
     ...(memberId === undefined ? {} : { memberId }),

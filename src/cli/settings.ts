@@ -48,6 +48,7 @@ export type SettingName =
   | "timeoutMs"
   | "memberId"
   | "sessionTtlMs"
+  | "restartDelayMs"
   | "record"
   | "processTimeMs"
   | "concurrency"
@@ -116,6 +117,13 @@ const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     variables: ["SESSION_TTL_MS"],
     fallback: 5_000,
     parse: wholeNumber(500, 600_000),
+  },
+  restartDelayMs: {
+    flags: "--restart-delay-ms <ms>",
+    text: "how long the group keeps this member's partitions for its restart; needs --member-id",
+    variables: ["RESTART_DELAY_MS"],
+    fallback: 0,
+    parse: wholeNumber(0, 3_600_000),
   },
   record: {
     flags: "--record <file>",

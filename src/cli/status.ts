@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { describeGroup, type GroupStatus } from "../index.ts";
 import { count, duration, table } from "./format.ts";
-import { memberTable, totalsLine } from "./group-table.ts";
+import { isUp, memberTable, totalsLine } from "./group-table.ts";
 import { print, printJson } from "./output.ts";
 import { addSettings } from "./settings.ts";
 
@@ -52,9 +52,7 @@ export function statusLines(status: GroupStatus, now: number, sampleMs: number):
     `group ${group} on stream ${stream}`,
     "",
     ...(members.length === 0 ? [] : [...memberTable(status, now), ""]),
-    ...(members.some(({ state }) => state !== "dead")
-      ? []
-      : ["no live members: start one with docktor consume", ""]),
+    ...(members.some(isUp) ? [] : ["no live members: start one with docktor consume", ""]),
     ...table(["PARTITION", "OWNER", "EPOCH", "CHECKPOINT", "LAG"], partitionRows, [0, 2, 3, 4]),
     "",
     `${totalsLine(status)} (rates from a sample of ${duration(sampleMs)})`,

@@ -154,7 +154,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
   /**
    * Leaves in good order: finishes and commits what is under way, hands the partitions over,
    * leaves the group. Resolves once it is out; what could not be handed over, as when the
-   * server is away, was a `partition:lost`.
+   * server is away, was a `partition:lost`. With `session.restartDelayMs` the partitions are freed
+   * for the next process under this `memberId`, and go to others if none comes in that time.
    */
   async drain(): Promise<void> {
     const membership = this.#membership;

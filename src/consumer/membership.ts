@@ -73,7 +73,7 @@ export class Membership {
     this.#member?.refresh();
   }
 
-  /** Hands every partition over and leaves the group. */
+  /** Hands every partition over and leaves the group, or keeps its place for a restart. */
   async drain(): Promise<void> {
     this.#leaving = true;
     await this.#member?.drain();
@@ -87,7 +87,7 @@ export class Membership {
 
   async #enter(previous?: string): Promise<Member> {
     const { settings, resources, workload, tell, onError, stopped } = this.#options;
-    const { stream, subject, group, memberId, ttlMs, drainTimeoutMs } = settings;
+    const { stream, subject, group, memberId, ttlMs, restartDelayMs, drainTimeoutMs } = settings;
     const member = await Member.join({
       clock: systemClock,
       identity: { stream, subject, group },
@@ -96,6 +96,7 @@ export class Membership {
       memberId,
       partitions: resources.partitions,
       ttlMs,
+      restartDelayMs,
       drainTimeoutMs,
       ...(previous === undefined ? {} : { previous }),
       lookAtStream: () => workload.lookAtStream(),

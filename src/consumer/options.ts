@@ -17,6 +17,14 @@ export interface SessionOptions {
    * a property of the group: while it has members, a newcomer takes over theirs.
    */
   readonly ttlMs?: number;
+  /**
+   * How long the group waits for this member to be restarted under the same `memberId`, in
+   * milliseconds, from 0 to 3,600,000. Until then its partitions stay with it, whether it was drained
+   * or has crashed; it goes on where it was. Counted from when its session has ended: at once when
+   * it is drained, after `ttlMs` when it crashes. Needs a `memberId`. Default 0: its partitions
+   * move as soon as it is gone.
+   */
+  readonly restartDelayMs?: number;
 }
 
 /** When work on a partition counts as stalled. */
@@ -44,8 +52,9 @@ export interface ConsumerOptions extends ConnectionSource {
   /** The group: each message is handled by one of its members. */
   readonly group: string;
   /**
-   * This member's name in the group. A stable one, such as a pod's, keeps its partitions
-   * over a restart. Default: host name, process id and a random part.
+   * This member's name in the group; no two live members can have the same. With a stable one, such
+   * as a pod's, and `session.restartDelayMs` it keeps its partitions over a restart. Default: host
+   * name, process id and a random part.
    */
   readonly memberId?: string;
   readonly session?: SessionOptions;
@@ -78,6 +87,7 @@ export interface ConsumerSettings {
   readonly group: string;
   readonly memberId: string;
   readonly ttlMs: number;
+  readonly restartDelayMs: number;
   readonly commit: { readonly intervalMs: number; readonly window: number };
   readonly poison: PoisonSettings;
   readonly stallAfterMs: number;
@@ -112,7 +122,7 @@ export function resolveOptions(options: ConsumerOptions): ConsumerSettings {
   const { servers, connection, partitions, concurrency } = options;
   const { session = {}, commit = {}, poison = {}, stall = {}, drainTimeoutMs = 25_000 } = options;
   refuseUnknown(options, CONSUMER_OPTIONS);
-  refuseUnknown(session, { ttlMs: true }, "session.");
+  refuseUnknown(session, { ttlMs: true, restartDelayMs: true }, "session.");
   refuseUnknown(stall, { afterMs: true }, "stall.");
   refuseUnknown(commit, { intervalMs: true, window: true }, "commit.");
   return {
@@ -126,6 +136,7 @@ export function resolveOptions(options: ConsumerOptions): ConsumerSettings {
     group: checkName("group", options.group),
     memberId: checkName("memberId", options.memberId ?? defaultMemberId()),
     ttlMs: checkNumber("session.ttlMs", session.ttlMs ?? 5_000, 500, 600_000),
+    restartDelayMs: checkRestartDelay(session.restartDelayMs ?? 0, options.memberId),
     commit: {
       intervalMs: checkNumber("commit.intervalMs", commit.intervalMs ?? 250, 1, 60_000),
       window: checkNumber("commit.window", commit.window ?? 512, 1, 100_000),
@@ -141,6 +152,14 @@ export function resolveOptions(options: ConsumerOptions): ConsumerSettings {
 function checkNumber(name: string, value: number, min: number, max: number): number {
   if (Number.isInteger(value) && value >= min && value <= max) return value;
   throw invalidOption(`${name} ${value} is not possible: use a whole number from ${min} to ${max}`);
+}
+
+function checkRestartDelay(restartDelayMs: number, memberId: string | undefined): number {
+  checkNumber("session.restartDelayMs", restartDelayMs, 0, 3_600_000);
+  if (restartDelayMs === 0 || memberId !== undefined) return restartDelayMs;
+  throw invalidOption(
+    "session.restartDelayMs needs a memberId that is the same after the restart: the group would wait for a name that does not come back",
+  );
 }
 
 function checkPoison(poison: PoisonOptions): PoisonSettings {

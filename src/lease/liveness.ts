@@ -6,9 +6,19 @@
  * as a whole finds a crash quickly at a cost that does not grow with it, as long as each
  * may wait: everyone looks at least twice a TTL. The first to notice changes the roster,
  * and every other one learns it from there.
+ *
+ * A member that may be restarted keeps its place at first. Everyone waits its delay on a clock of
+ * their own, from when they first saw it gone; whose time is up first takes it off.
  */
 import { type Clock, slept } from "../clock.ts";
-import { changeRoster, type GroupIdentity, type Members, withoutMember } from "./roster.ts";
+import { parseSession, type RosterMember } from "./records.ts";
+import {
+  changeRoster,
+  endLife,
+  type GroupIdentity,
+  type Members,
+  withoutMember,
+} from "./roster.ts";
 import { expireSession, type Session } from "./session.ts";
 import type { SessionStore, Store } from "./store.ts";
 
@@ -40,7 +50,7 @@ export function lookIntervalMs(members: number, ttlMs: number): number {
 export async function watchLiveness(options: LivenessOptions, signal: AbortSignal): Promise<void> {
   const { clock, session, onError } = options;
   const joinedAt = clock.now();
-  const seen = new Set<string>();
+  const memory: Memory = { seen: new Set(), goneSince: new Map() };
   for (;;) {
     const size = Object.keys(options.members()).length;
     const interval = lookIntervalMs(size, session.ttlMs);
@@ -48,11 +58,19 @@ export async function watchLiveness(options: LivenessOptions, signal: AbortSigna
     if (!(await slept(clock, interval * (0.75 + Math.random() / 2), signal))) return;
     try {
       const settled = clock.now() - joinedAt >= session.ttlMs;
-      await look(options, seen, settled);
+      await look(options, memory, settled);
     } catch (error) {
       onError(error);
     }
   }
+}
+
+/** What an observer remembers from one look to the next, by incarnation. */
+interface Memory {
+  /** Whom it has seen alive. */
+  readonly seen: Set<string>;
+  /** Since when it knows that one expected back is gone, on its own clock. */
+  readonly goneSince: Map<string, number>;
 }
 
 /**
@@ -60,17 +78,36 @@ export async function watchLiveness(options: LivenessOptions, signal: AbortSigna
  * first member back must not take the rest for dead: absence counts only for a session
  * this member has seen alive, or once it has been around for a TTL (`settled`).
  */
-async function look(options: LivenessOptions, seen: Set<string>, settled: boolean): Promise<void> {
-  const { sessions, leases, identity, session } = options;
+async function look(options: LivenessOptions, memory: Memory, settled: boolean): Promise<void> {
+  const { clock, sessions, leases, identity, session } = options;
   const suspects = Object.entries(options.members()).filter(([id]) => id !== session.memberId);
   const { keys, ttlMs } = await sessions.live();
   if (ttlMs !== session.ttlMs) await sessions.setTtl(session.ttlMs);
-  for (const [id, { incarnation }] of suspects) {
-    if (keys.has(id)) seen.add(incarnation);
-    else if (settled || seen.has(incarnation)) {
-      if (!session.trusted()) return;
-      if (!(await expireSession(sessions, id, incarnation))) continue;
-      await changeRoster(leases, identity, (roster) => withoutMember(roster, id, incarnation));
+  for (const [id, member] of suspects) {
+    const { incarnation, state } = member;
+    if (keys.has(id) && !(await hasStopped(sessions, id, member))) {
+      memory.seen.add(incarnation);
+      continue;
     }
+    const goneSince = memory.goneSince.get(incarnation) ?? clock.now();
+    if (state === "restarting") {
+      memory.goneSince.set(incarnation, goneSince);
+      if (clock.now() - goneSince < (member.restartDelayMs ?? 0)) continue;
+    } else if (!settled && !memory.seen.has(incarnation)) continue;
+    if (!session.trusted()) return;
+    if (!(await expireSession(sessions, id, incarnation))) continue;
+    const change = state === "restarting" ? withoutMember : endLife;
+    await changeRoster(leases, identity, (roster) => change(roster, id, incarnation));
   }
+}
+
+/** Whether a member that is to be restarted has ended its session, the traces of which last for a TTL. */
+async function hasStopped(
+  sessions: SessionStore,
+  id: string,
+  { state }: RosterMember,
+): Promise<boolean> {
+  if (state !== "restarting") return false;
+  const entry = await sessions.get(id);
+  return entry === undefined || parseSession(id, entry.value).expired === true;
 }

@@ -12,8 +12,15 @@ export interface SessionRecord {
   readonly expired?: true;
 }
 
-/** What a member is about. `draining`: it hands its partitions over and will leave. */
-export type MemberState = "active" | "draining";
+/**
+ * What a member is about.
+ *
+ * - `active`: it takes its share of the partitions
+ * - `draining`: it hands its partitions over and leaves for good
+ * - `restarting`: it stops, or has stopped, and is expected back under its id, so that the others
+ *   leave its partitions to it
+ */
+export type MemberState = "active" | "draining" | "restarting";
 
 /** One member in the roster. */
 export interface RosterMember {
@@ -21,6 +28,11 @@ export interface RosterMember {
   readonly state: MemberState;
   /** When it joined, Unix milliseconds by its own clock; for people, never compared. */
   readonly startedAt: number;
+  /**
+   * How long the group keeps its place once its session is gone, in milliseconds; absent when it
+   * is not to wait at all.
+   */
+  readonly restartDelayMs?: number;
 }
 
 /** Who belongs to the group. One record, so that its revisions order all joins and leaves. */
@@ -142,12 +154,19 @@ export function parseRoster(value: unknown): Roster {
   throw invalid(ROSTER_KEY);
 }
 
+const MEMBER_STATES = new Set<unknown>([
+  "active",
+  "draining",
+  "restarting",
+] satisfies MemberState[]);
+
 function isRosterMember(value: unknown): boolean {
   return (
     isObject(value) &&
     typeof value["incarnation"] === "string" &&
-    (value["state"] === "active" || value["state"] === "draining") &&
-    isCount(value["startedAt"])
+    MEMBER_STATES.has(value["state"]) &&
+    isCount(value["startedAt"]) &&
+    (value["restartDelayMs"] === undefined || isCount(value["restartDelayMs"]))
   );
 }
 

@@ -82,3 +82,22 @@ export function withoutMember(
   const { [memberId]: _gone, ...members } = roster.members;
   return { ...roster, members };
 }
+
+/**
+ * The roster after that life of the member has ended: without it, unless the group is to wait for its
+ * restart. Undefined when that makes no difference.
+ */
+export function endLife(
+  roster: Roster | undefined,
+  memberId: string,
+  incarnation: string,
+): Roster | undefined {
+  const member = roster?.members[memberId];
+  if (roster === undefined || member?.incarnation !== incarnation) return undefined;
+  // Whoever is draining, by its own word or another's, leaves for good.
+  if (member.restartDelayMs === undefined || member.state === "draining") {
+    return withoutMember(roster, memberId, incarnation);
+  }
+  if (member.state === "restarting") return undefined;
+  return withMember(roster, memberId, { ...member, state: "restarting" });
+}

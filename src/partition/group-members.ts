@@ -12,6 +12,8 @@ import type { Store } from "../lease/store.ts";
  * How a member is.
  *
  * - `active`, `draining`: what it is about, by its own word; its session lives
+ * - `restarting`: it stops or has stopped, and is expected back under its id. Its partitions are kept
+ *   for it until its `restartDelayMs` has passed, and beyond that until another member is there
  * - `dead`: its session has expired, and nobody was there yet to take it off the roster. Its
  *   partitions stay leased by it until another member takes them.
  */
@@ -40,9 +42,8 @@ export async function readMembers(
     if (entry === undefined) return undefined;
     const seen = await Promise.all(
       Object.entries(parseRoster(entry.value).members).map(async ([id, member]) => {
-        const state: MemberStatusState = (await lives(sessions, id, member))
-          ? member.state
-          : "dead";
+        const expected = member.state === "restarting" || (await lives(sessions, id, member));
+        const state: MemberStatusState = expected ? member.state : "dead";
         return { id, state, startedAt: member.startedAt };
       }),
     );

@@ -11,22 +11,21 @@ import { watchLiveness } from "../lease/liveness.ts";
 import type { MemberState, Roster } from "../lease/records.ts";
 import {
   changeRoster,
+  endLife,
   type GroupIdentity,
   type Members,
   readRoster,
   withMember,
-  withoutMember,
 } from "../lease/roster.ts";
 import { Session } from "../lease/session.ts";
 import type { SessionStore, Store } from "../lease/store.ts";
 import { GroupView } from "../lease/view.ts";
+import { type ArrivalObserver, Arrivals } from "./arrivals.ts";
 import type { PartitionWork } from "./ownership.ts";
 import { Rebalancer } from "./rebalancer.ts";
 
 /** What a member tells about its group. */
-interface MemberObserver {
-  joined(memberId: string): void;
-  left(memberId: string): void;
+interface MemberObserver extends ArrivalObserver {
   rebalanced(members: readonly string[], partitions: readonly number[]): void;
   error(error: DocktorError): void;
 }
@@ -43,6 +42,8 @@ export interface MemberOptions {
   ttlMs: number;
   /** The incarnation of this process's life before, if any. */
   previous?: string;
+  /** How long the group is to wait for this member's restart, in milliseconds; 0 for not at all. */
+  restartDelayMs: number;
   /** How long a hand-over waits for what is under way, in milliseconds. */
   drainTimeoutMs: number;
   lookAtStream: () => Promise<StreamPosition>;
@@ -59,11 +60,10 @@ export class Member {
   readonly #session: Session;
   readonly #view: GroupView;
   readonly #rebalancer: Rebalancer;
+  readonly #arrivals: Arrivals;
   readonly #stopped = new AbortController();
-  readonly #known = new Map<string, string>();
   readonly #changed = new Set<() => void>();
   #settledRevision = 0;
-  #left = false;
   #watching: Promise<void> = Promise.resolve();
 
   private constructor(options: MemberOptions, session: Session) {
@@ -71,6 +71,7 @@ export class Member {
     this.#options = options;
     this.#session = session;
     this.lost = session.lost;
+    this.#arrivals = new Arrivals(observer);
     this.#view = new GroupView({
       store: leases,
       clock,
@@ -145,15 +146,18 @@ export class Member {
     this.#view.refresh();
   }
 
-  /** Hands every partition over, then leaves the group. */
+  /**
+   * Hands every partition over, then leaves the group. A member that may be restarted frees its
+   * partitions for itself instead, and keeps its place.
+   */
   async drain(): Promise<void> {
     try {
-      const revision = (await this.#enter("draining")) ?? 0;
+      const restarts = this.#options.restartDelayMs > 0;
+      const revision = (await this.#enter(restarts ? "restarting" : "draining")) ?? 0;
       await this.#until(() => this.#settledRevision >= revision && this.#rebalancer.idle);
       await this.#leave();
       // The view may not live to show it.
-      this.#announce(withoutSelf(this.#view.members, this.#options.memberId));
-      this.#left = true;
+      this.#arrivals.end(this.#options.memberId);
     } finally {
       await this.#stop();
       await this.#session.end();
@@ -169,28 +173,32 @@ export class Member {
 
   /** Writes this member's state to the roster; undefined when the group runs on another TTL. */
   async #enter(state: MemberState): Promise<number | undefined> {
-    const { leases, identity, memberId } = this.#options;
+    const { leases, identity, memberId, restartDelayMs } = this.#options;
     const { incarnation, ttlMs } = this.#session;
     let mismatch = false;
     const revision = await changeRoster(leases, identity, (roster) => {
       mismatch = roster !== undefined && hasOthers(roster, memberId) && roster.ttlMs !== ttlMs;
       if (mismatch) return undefined;
-      const before = roster?.members[memberId];
-      const startedAt = before?.incarnation === incarnation ? before.startedAt : Date.now();
+      const known = roster?.members[memberId];
+      const before = known?.incarnation === incarnation ? known : undefined;
       const base: Roster = { ...identity, members: {}, ...roster, ttlMs };
-      return withMember(base, memberId, { incarnation, state, startedAt });
+      return withMember(base, memberId, {
+        incarnation,
+        // Somebody else may have decided meanwhile that this member is to leave for good.
+        state: before?.state === "draining" ? "draining" : state,
+        startedAt: before?.startedAt ?? Date.now(),
+        ...(restartDelayMs === 0 ? {} : { restartDelayMs }),
+      });
     });
     if (!mismatch) return revision;
     await this.#session.end();
     return undefined;
   }
 
-  /** Takes this life of the member off the roster. */
+  /** Takes this life of the member off the roster, unless it may be restarted. */
   async #leave(): Promise<void> {
     const { leases, identity, memberId } = this.#options;
-    await changeRoster(leases, identity, (roster) =>
-      withoutMember(roster, memberId, this.incarnation),
-    );
+    await changeRoster(leases, identity, (roster) => endLife(roster, memberId, this.incarnation));
   }
 
   async #follow(revision: number): Promise<void> {
@@ -214,7 +222,7 @@ export class Member {
   }
 
   #onChange(): void {
-    this.#announce(this.#view.members);
+    this.#arrivals.see(this.#view.members);
     this.#rebalancer.evaluate();
     this.#wake();
   }
@@ -224,23 +232,6 @@ export class Member {
     const members = Object.keys(this.#view.members).sort();
     this.#options.observer.rebalanced(members, this.#rebalancer.owned);
     this.#wake();
-  }
-
-  /** Tells who came and went since the last look. */
-  #announce(members: Members): void {
-    const { observer } = this.#options;
-    // An older roster on its way must not bring this member back.
-    if (this.#left) return;
-    for (const [id, incarnation] of this.#known) {
-      if (members[id]?.incarnation === incarnation) continue;
-      this.#known.delete(id);
-      observer.left(id);
-    }
-    for (const [id, { incarnation }] of Object.entries(members)) {
-      if (this.#known.has(id)) continue;
-      this.#known.set(id, incarnation);
-      observer.joined(id);
-    }
   }
 
   #wake(): void {
@@ -269,11 +260,6 @@ export class Member {
       check();
     });
   }
-}
-
-function withoutSelf(members: Members, memberId: string): Members {
-  const { [memberId]: _self, ...others } = members;
-  return others;
 }
 
 /** Opens a session with the TTL that the group runs on. */

@@ -5,6 +5,7 @@
  */
 import type { DocktorError } from "../errors.ts";
 import type { Lease } from "../lease/lease.ts";
+import type { MemberState } from "../lease/records.ts";
 import { type Assignment, assign, leastLoaded } from "./assignment.ts";
 import { Ownership, type OwnershipOptions } from "./ownership.ts";
 
@@ -93,7 +94,8 @@ export class Rebalancer {
 
   /** Takes the step that is due on a partition, if any, when it is to belong to `owner`. */
   #step(partition: number, owner: string | undefined): void {
-    const isOurs = owner === this.#options.session.memberId;
+    // Before a restart everything is freed, for the next process under the same id.
+    const isOurs = owner === this.#options.session.memberId && !this.#restarts;
     const lease = this.#ownership.leaseOf(partition);
     if (lease !== undefined) {
       if (!isOurs || this.#interrupted.has(lease)) this.#ownership.release(lease, owner);
@@ -108,7 +110,8 @@ export class Rebalancer {
     const { view, partitions } = this.#options;
     return assign({
       partitions,
-      members: this.#active,
+      members: [...this.#idsOf("active"), ...this.#idsOf("restarting")],
+      away: new Set(this.#idsOf("restarting")),
       ownerOf: (partition) => {
         const record = view.lease(partition)?.record;
         return record?.owner ?? record?.next;
@@ -117,16 +120,22 @@ export class Rebalancer {
     });
   }
 
-  /** The members that can own partitions. */
-  get #active(): string[] {
+  /** The members that are about the same. */
+  #idsOf(wanted: MemberState): string[] {
     const members = Object.entries(this.#options.view.members);
-    return members.filter(([, { state }]) => state === "active").map(([id]) => id);
+    return members.filter(([, { state }]) => state === wanted).map(([id]) => id);
+  }
+
+  /** Whether this member stops, to be started again. */
+  get #restarts(): boolean {
+    const { view, session } = this.#options;
+    return view.members[session.memberId]?.state === "restarting";
   }
 
   /** The other member with the fewest partitions. */
   #another(): string | undefined {
     const { memberId } = this.#options.session;
-    const others = this.#active.filter((id) => id !== memberId);
+    const others = this.#idsOf("active").filter((id) => id !== memberId);
     return leastLoaded(this.#plan(), others);
   }
 
@@ -142,7 +151,7 @@ export class Rebalancer {
     const { view, session, onSettled } = this.#options;
     if (this.#ownership.busy || this.#settledRevision === view.rosterRevision) return;
     const due = plan.filter((owner) => owner === session.memberId).length;
-    if (due !== this.owned.length) return;
+    if ((this.#restarts ? 0 : due) !== this.owned.length) return;
     this.#settledRevision = view.rosterRevision;
     onSettled(view.rosterRevision);
   }

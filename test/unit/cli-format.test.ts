@@ -141,12 +141,13 @@ describe("a group", () => {
     ]);
   });
 
-  test("whose members are all dead, as status shows it", () => {
-    const dead = group.members.map((member) => ({ ...member, state: "dead" as const }));
-    expect(statusLines({ ...group, members: dead }, Date.now(), 500).slice(2, 8)).toEqual([
-      "MEMBER  STATE  OWNS  PARTITIONS  UPTIME",
-      "a       dead      2  0-1         -",
-      "b       dead      1  2           -",
+  test("whose members are all gone, as status shows it", () => {
+    const states = ["dead", "restarting"] as const;
+    const gone = group.members.map((member, i) => ({ ...member, state: states[i] ?? "dead" }));
+    expect(statusLines({ ...group, members: gone }, Date.now(), 500).slice(2, 8)).toEqual([
+      "MEMBER  STATE       OWNS  PARTITIONS  UPTIME",
+      "a       dead           2  0-1         -",
+      "b       restarting     1  2           -",
       "",
       "no live members: start one with docktor consume",
       "",

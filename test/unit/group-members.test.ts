@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ROSTER_KEY } from "../../src/lease/records.ts";
+import { type MemberState, ROSTER_KEY } from "../../src/lease/records.ts";
 import { ABSENT } from "../../src/lease/store.ts";
 import { readMembers } from "../../src/partition/group-members.ts";
 import { ManualClock } from "../support/clock.ts";
@@ -7,7 +7,7 @@ import { MemoryStore } from "../support/memory-store.ts";
 
 const TTL = 1_000;
 
-async function group(members: Record<string, "active" | "draining">): Promise<{
+async function group(members: Record<string, MemberState>): Promise<{
   clock: ManualClock;
   leases: MemoryStore;
   sessions: MemoryStore;
@@ -36,6 +36,14 @@ describe("a member", () => {
     await sessions.write("a", { incarnation: "a-1" }, revision);
     await clock.advance(1);
     expect(await states()).toEqual(["a active", "b dead"]);
+  });
+
+  test("is restarting for as long as its place is kept, with a session or without", async () => {
+    const { leases, sessions } = await group({ a: "restarting" });
+    const expected = [{ id: "a", state: "restarting", startedAt: 7 }];
+    expect(await readMembers(leases, sessions)).toEqual(expected);
+    await sessions.write("a", { incarnation: "a-1" }, ABSENT);
+    expect(await readMembers(leases, sessions)).toEqual(expected);
   });
 
   test.each([

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { lookIntervalMs, watchLiveness } from "../../src/lease/liveness.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 import { changeRoster, type Members, readRoster, withMember } from "../../src/lease/roster.ts";
@@ -156,6 +156,14 @@ describe("looking after the group", () => {
     await sessions.setTtl(TTL * 10);
     await clock.advance(TTL);
     expect((await sessions.live()).ttlMs).toBe(TTL);
+  });
+
+  test("asks for no single session while nobody is away", async () => {
+    const [a] = [await join("a"), await join("b")];
+    const get = vi.spyOn(sessions, "get");
+    await look(a);
+    await clock.advance(2 * TTL);
+    expect(get).not.toHaveBeenCalled();
   });
 
   test("costs the group no more when it grows", () => {

@@ -58,6 +58,7 @@ async function join(options: Partial<MemberOptions> = {}): Promise<Member> {
     memberId: "a",
     partitions: 2,
     ttlMs: TTL,
+    restartDelayMs: 0,
     drainTimeoutMs: 25_000,
     lookAtStream: () => Promise.resolve({ created: "2026-01-01T00:00:00Z", lastSequence: 100 }),
     work,

@@ -2,9 +2,9 @@ import { describe, expect, test } from "vitest";
 import { resolveOptions as resolveConsumer } from "../../src/consumer/options.ts";
 import { resolveOptions as resolveProducer } from "../../src/producer/options.ts";
 
-describe("an option that does not exist is refused by name, with those that do", () => {
-  const consumer = { stream: "S", subject: "s", group: "G" };
+const consumer = { stream: "S", subject: "s", group: "G" };
 
+describe("an option that does not exist is refused by name, with those that do", () => {
   test.each<[string, Record<string, unknown>]>([
     ["groupId", { groupId: "G" }],
     ["session.timeoutMs", { session: { timeoutMs: 5_000 } }],
@@ -25,5 +25,27 @@ describe("an option that does not exist is refused by name, with those that do",
     expect(() => resolveProducer(wrong)).toThrow(
       "partition is not an option: there are servers, connection, stream, subject, partitions",
     );
+  });
+});
+
+describe("session.restartDelayMs", () => {
+  test.each([
+    ["too long", { memberId: "a", session: { restartDelayMs: 3_600_001 } }, "from 0 to 3600000"],
+    ["no whole number", { memberId: "a", session: { restartDelayMs: 0.5 } }, "from 0 to 3600000"],
+    ["without a memberId", { session: { restartDelayMs: 1 } }, "needs a memberId"],
+  ])("is refused: %s", (_why, wrong, message) => {
+    expect(() => resolveConsumer({ ...consumer, ...wrong })).toThrow(
+      expect.objectContaining({
+        code: "INVALID_OPTION",
+        message: expect.stringMatching(`^session.restartDelayMs .*${message}`),
+      }),
+    );
+  });
+
+  test("is 0 unless it is set, and needs no memberId then", () => {
+    const wanted = { memberId: "a", session: { restartDelayMs: 3_600_000 } };
+    expect(resolveConsumer(consumer).restartDelayMs).toBe(0);
+    expect(resolveConsumer({ ...consumer, session: { restartDelayMs: 0 } }).restartDelayMs).toBe(0);
+    expect(resolveConsumer({ ...consumer, ...wanted }).restartDelayMs).toBe(3_600_000);
   });
 });

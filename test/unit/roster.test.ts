@@ -1,7 +1,13 @@
 /** Changes to the roster, over the store in memory. */
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Roster, RosterMember } from "../../src/lease/records.ts";
-import { changeRoster, readRoster, withMember, withoutMember } from "../../src/lease/roster.ts";
+import { parseRoster, type Roster, type RosterMember } from "../../src/lease/records.ts";
+import {
+  changeRoster,
+  endLife,
+  readRoster,
+  withMember,
+  withoutMember,
+} from "../../src/lease/roster.ts";
 import { ManualClock } from "../support/clock.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 
@@ -47,6 +53,35 @@ describe("a change of the roster", () => {
     await remove("a later life");
     expect(await members()).toEqual({ b: life("a life of b") });
   });
+});
+
+describe("the end of a life", () => {
+  const restartable = { ...life("a life"), restartDelayMs: 1 };
+  const after = (member: RosterMember, incarnation = "a life"): unknown =>
+    endLife(withMember(nobody, "a", member), "a", incarnation)?.members;
+
+  test("takes the member off the roster, or keeps its place when it may be restarted", () => {
+    expect(after(life("a life"))).toEqual({});
+    expect(after(restartable)).toEqual({ a: { ...restartable, state: "restarting" } });
+    expect(after({ ...restartable, state: "draining" })).toEqual({});
+  });
+
+  test("changes nothing when its place is kept already, or another life has it", () => {
+    expect(after({ ...restartable, state: "restarting" })).toBeUndefined();
+    expect(after(restartable, "an earlier life")).toBeUndefined();
+    expect(endLife(undefined, "a", "a life")).toBeUndefined();
+  });
+});
+
+test.each([
+  ["in a state that there is not", { state: "gone" }],
+  ["with a delay below 0", { restartDelayMs: -1 }],
+])("a roster with a member %s is not one of docktor's", (_what, wrong) => {
+  const roster = withMember(nobody, "a", { ...life("a life"), restartDelayMs: 0 });
+  expect(parseRoster(roster)).toEqual(roster);
+  const members = { a: { ...roster.members["a"], ...wrong } };
+  const refused = expect.objectContaining({ code: "RECORD_INVALID" });
+  expect(() => parseRoster({ ...roster, members })).toThrow(refused);
 });
 
 test.each([
