@@ -15,9 +15,12 @@ export const GROUP = "WORKERS";
 
 const opened: (() => Promise<unknown>)[] = [];
 
-afterEach(async () => {
+afterEach(closeAll);
+
+/** Closes everything that is to be closed after the test. */
+export async function closeAll(): Promise<void> {
   await Promise.all(opened.splice(0).map((close) => close()));
-});
+}
 
 /** Closes something after the test, before its server is stopped. */
 export function closeAfterTest(close: () => Promise<unknown>): void {

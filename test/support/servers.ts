@@ -2,6 +2,7 @@ import { afterEach, describe, expect, inject, test, vi } from "vitest";
 import { EmbeddedServer, type EmbeddedServerOptions } from "../../src/nats/embedded-server.ts";
 import { Cluster } from "./cluster.ts";
 import "./global-setup.ts";
+import { closeAll } from "./group.ts";
 
 const provided = inject("servers");
 
@@ -56,6 +57,8 @@ function startForOneTest(binary: string): Pick<ServerContext, "start" | "startCl
   const started: (EmbeddedServer | Cluster)[] = [];
 
   afterEach(async () => {
+    // This hook runs before those of the file: what is left over would be left for good.
+    await closeAll();
     await Promise.all(started.splice(0).map((server) => server.stop()));
     // A child that has just ended may still be counted for a moment.
     await vi.waitFor(() => {
