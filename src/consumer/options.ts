@@ -158,7 +158,7 @@ function checkRestartDelay(restartDelayMs: number, memberId: string | undefined)
   checkNumber("session.restartDelayMs", restartDelayMs, 0, 3_600_000);
   if (restartDelayMs === 0 || memberId !== undefined) return restartDelayMs;
   throw invalidOption(
-    "session.restartDelayMs needs a memberId that is the same after the restart: the group would wait for a name that does not come back",
+    `session.restartDelayMs ${restartDelayMs} needs a memberId that stays the same over the restart: without one, nobody comes back for whom the group could wait`,
   );
 }
 
