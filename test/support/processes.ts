@@ -20,31 +20,37 @@ export class MemberProcesses {
   readonly #url: string;
   readonly #partitions: number;
   readonly #ttlMs: number;
+  readonly #restartDelayMs: number;
   readonly #folder = mkdtempSync(join(tmpdir(), "docktor-test-"));
   readonly #running = new Map<string, ChildProcess>();
-  readonly #all: string[] = [];
+  readonly #all = new Set<string>();
   #link: Link | undefined;
 
-  constructor(url: string, options: { partitions: number; ttlMs: number }) {
+  constructor(
+    url: string,
+    options: { partitions: number; ttlMs: number; restartDelayMs?: number },
+  ) {
     this.#url = url;
     this.#partitions = options.partitions;
     this.#ttlMs = options.ttlMs;
+    this.#restartDelayMs = options.restartDelayMs ?? 0;
     closeAfterTest(async () => {
       await Promise.all([...this.#running.keys()].map((id) => this.end(id, "SIGKILL")));
       rmSync(this.#folder, { recursive: true, force: true });
     });
   }
 
-  /** Starts a member; resolves when partitions are shared evenly with it. */
+  /** Starts a member, or starts it again; resolves when partitions are shared evenly with it. */
   async join(memberId: string): Promise<void> {
+    const before = (await this.#lives()).get(memberId);
     const child = spawn(process.execPath, [MAIN, "consume", "--record", this.#file("%m")], {
       stdio: ["ignore", "ignore", "pipe"],
       env: this.#environment(memberId),
     });
     child.stderr?.pipe(process.stderr);
     this.#running.set(memberId, child);
-    this.#all.push(memberId);
-    await this.#balanced();
+    this.#all.add(memberId);
+    await this.#balanced(memberId, before);
   }
 
   /** Ends a member by a signal and returns its exit code; null when the signal killed it. */
@@ -69,7 +75,7 @@ export class MemberProcesses {
 
   /** Everything on record so far, each member's in its own order. */
   records(): ProcessedRecord[] {
-    return this.#all.flatMap((id) =>
+    return [...this.#all].flatMap((id) =>
       existsSync(this.#file(id)) ? readRecords(this.#file(id)) : [],
     );
   }
@@ -84,29 +90,40 @@ export class MemberProcesses {
     await eventually("nothing is left", async () => (await this.lag()) === 0, 60_000);
   }
 
-  /** Looks at the leases only: asking for every partition's lag would be a load of its own. */
-  async #balanced(): Promise<void> {
-    this.#link ??= await link(this.#url);
-    const { manager } = this.#link;
-    const read = async (key: string): Promise<Record<string, unknown> | undefined> => {
-      const found = await manager.streams.getMessage(`KV_${LEASES}`, {
-        last_by_subj: `$KV.${LEASES}.${key}`,
-      });
-      return found?.json();
-    };
+  /**
+   * Resolves when the partitions are shared evenly, and the member's life is another one than `before`.
+   * Looks at the leases only: asking for every partition's lag would be a load of its own.
+   */
+  async #balanced(memberId: string, before: string | undefined): Promise<void> {
     const shared = async (): Promise<boolean> => {
-      const roster = (await read("lease.roster").catch(() => undefined)) ?? {};
-      const sizes = new Map(Object.keys(roster["members"] ?? {}).map((id) => [id, 0]));
-      if (sizes.size !== this.#running.size) return false;
+      const lives = await this.#lives();
+      const life = lives.get(memberId);
+      if (lives.size !== this.#running.size || life === undefined || life === before) return false;
+      const sizes = new Map([...lives.values()].map((incarnation) => [incarnation, 0]));
       for (let partition = 0; partition < this.#partitions; partition++) {
-        const owner = String((await read(`lease.${partition}`))?.["owner"]);
-        const size = sizes.get(owner);
+        const incarnation = String((await this.#read(`lease.${partition}`))?.["incarnation"]);
+        const size = sizes.get(incarnation);
         if (size === undefined) return false;
-        sizes.set(owner, size + 1);
+        sizes.set(incarnation, size + 1);
       }
       return Math.max(...sizes.values()) - Math.min(...sizes.values()) <= 1;
     };
     await eventually("the partitions are shared evenly", shared, 30_000);
+  }
+
+  /** The incarnations on the roster, by member id. */
+  async #lives(): Promise<Map<string, string>> {
+    const roster = await this.#read("lease.roster").catch(() => undefined);
+    const members = (roster?.["members"] ?? {}) as Record<string, { incarnation: string }>;
+    return new Map(Object.entries(members).map(([id, { incarnation }]) => [id, incarnation]));
+  }
+
+  async #read(key: string): Promise<Record<string, unknown> | undefined> {
+    this.#link ??= await link(this.#url);
+    const found = await this.#link.manager.streams.getMessage(`KV_${LEASES}`, {
+      last_by_subj: `$KV.${LEASES}.${key}`,
+    });
+    return found?.json();
   }
 
   #environment(memberId: string): NodeJS.ProcessEnv {
@@ -119,6 +136,7 @@ export class MemberProcesses {
       GROUP,
       MEMBER_ID: memberId,
       SESSION_TTL_MS: String(this.#ttlMs),
+      RESTART_DELAY_MS: String(this.#restartDelayMs),
       LOG_LEVEL: "warn",
     };
   }
