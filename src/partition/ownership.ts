@@ -183,20 +183,17 @@ export class Ownership {
     }
   }
 
-  /** Whether the work has ended in good order, and in time. */
-  async #finished(lease: Lease): Promise<boolean> {
-    const { clock, work, drainTimeoutMs } = this.#options;
+  /** Whether the step was taken, in time; one that takes longer goes on without effect. */
+  async #inTime(step: Promise<boolean>): Promise<boolean> {
+    const { clock, drainTimeoutMs } = this.#options;
     const inTime = new AbortController();
-    const finishing = work.finish(lease).then(() => true);
+    const overdue = slept(clock, drainTimeoutMs, inTime.signal).then(() => false);
     try {
-      return await Promise.race([
-        finishing,
-        slept(clock, drainTimeoutMs, inTime.signal).then(() => false),
-      ]);
+      return await Promise.race([step, overdue]);
     } finally {
       inTime.abort();
       // What is cut off fails to commit later, as it should.
-      finishing.catch(() => undefined);
+      step.catch(() => undefined);
     }
   }
 
@@ -205,9 +202,9 @@ export class Ownership {
     const { partition } = lease;
     try {
       const moves = next !== undefined && next !== session.memberId;
-      const prepared = moves && (await work.prepare(lease));
+      const prepared = moves && (await this.#inTime(work.prepare(lease)));
       const begunAt = clock.now();
-      if (!(await this.#finished(lease)))
+      if (!(await this.#inTime(work.finish(lease).then(() => true))))
         return await this.#cutOff(lease, overdue(lease), next, {});
       if (this.#owned.get(partition) !== lease) return;
       const mark: ReleaseMark = prepared ? { prepared } : {};

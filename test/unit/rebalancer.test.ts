@@ -106,6 +106,18 @@ describe("a release", () => {
     },
   );
 
+  test("goes on without what could not be prepared in time, as on a cluster that has no leader", async () => {
+    group.work.onPrepare = () => new Promise(() => {});
+    await group.joinAlone(2);
+    await group.roster({ a: {}, b: {} });
+    await group.settled();
+    await group.clock.advance(24_999);
+    expect(group.work.news()).toEqual(["prepare 1"]);
+    await group.clock.advance(1);
+    expect(group.work.news()).toEqual(["finish 1", "released 1 to b after 0 ms"]);
+    expect(await group.stored(1)).toEqual({ epoch: 1, next: "b" });
+  });
+
   test("for anyone is not prepared: a member drains and nobody is there to follow", async () => {
     const rebalancer = await group.joinAlone(1);
     await group.roster({ a: { state: "draining" } });
