@@ -16,7 +16,7 @@ export interface PatienceOptions {
  * Repeats a step until the server has answered. The step may have been carried out although no
  * answer came, so it must be one that may be carried out twice.
  *
- * @throws DocktorError that of the step; TIMEOUT only after 30 s
+ * @throws DocktorError that of the step; TIMEOUT and SESSION_LOST only after 30 s
  */
 export async function patiently<T>(
   { signal, onTimeout }: PatienceOptions,
@@ -28,7 +28,9 @@ export async function patiently<T>(
       return await step();
     } catch (error) {
       const goesOn = signal?.aborted !== true && performance.now() < endsAt;
-      if (!goesOn || !isDocktorError(error, "TIMEOUT")) throw error;
+      // A session that could not be renewed, as on a slow server, got no answer either.
+      const silent = isDocktorError(error, "TIMEOUT") || isDocktorError(error, "SESSION_LOST");
+      if (!goesOn || !silent) throw error;
       onTimeout?.(toDocktorError(error));
     }
   }

@@ -23,6 +23,11 @@ describe("a step that the server does not answer", () => {
     expect(told).toEqual([silent, silent]);
   });
 
+  test("is repeated, too, when the silence has cost the session", async () => {
+    const lost = new DocktorError("SESSION_LOST", "not renewed in time");
+    expect(await patiently({}, step(lost, silent))).toBe("done");
+  });
+
   test("is not repeated when the answer is no", async () => {
     const refusal = new DocktorError("NOT_AUTHORIZED", "no");
     await expect(patiently({}, step(silent, refusal))).rejects.toBe(refusal);
