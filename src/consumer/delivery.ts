@@ -65,6 +65,8 @@ export class Delivery {
       // Who answers may change without a word, as when a node of the cluster dies. After two missing
       // heartbeats the client asks again.
       idle_heartbeat: options.heartbeatMs,
+      // At once: else it would look first, and after a look without an answer sleep for 30 s.
+      bind: true,
       callback: (raw) => delivery.#receive(raw),
     });
     delivery.#messages = messages;
