@@ -43,6 +43,17 @@ bench-failover: build ## Measure hand-overs, crashes and pauses, 100 of each (ab
 	npx tsc -p tsconfig.bench.json
 	NATS_SERVER="$$(scripts/nats-server.sh)" node .cache/bench/bench/failover.js
 
+.PHONY: chaos
+chaos: build ## Replay faults on a group: SEED=… or SEEDS=1..20, DURATION=30 (s), SERVERS=1|3
+	npx tsc -p tsconfig.chaos.json
+	NATS_SERVER="$$(scripts/nats-server.sh)" SEED="$(SEED)" SEEDS="$(SEEDS)" \
+	  DURATION="$(DURATION)" SERVERS="$(SERVERS)" node .cache/chaos/test/fault/chaos/main.js
+
+.PHONY: chaos-mutants
+chaos-mutants: build ## Break the protocol's rules one by one, and see that chaos notices each
+	npx tsc -p tsconfig.chaos.json
+	NATS_SERVER="$$(scripts/nats-server.sh)" node .cache/chaos/test/fault/chaos/mutants-main.js
+
 .PHONY: run-consumer
 run-consumer: build ## Consume as one member of a group (more terminals: more members)
 	node dist/cli/main.js consume

@@ -1,0 +1,62 @@
+/**
+ * Schedules of faults on groups of processes, each judged by all promises at once: a few that run each
+ * time, and with CHAOS=all every one that has ever failed. `make chaos` runs others.
+ */
+import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { beforeAll, expect, test } from "vitest";
+import { servers } from "../support/servers.ts";
+import { carryOut } from "./chaos/driver.ts";
+import { judge } from "./chaos/judge.ts";
+import { plan, type PlanOptions } from "./chaos/plan.ts";
+import { story } from "./chaos/story.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const PROGRAM = `${ROOT}.cache/chaos/test/fault/chaos/member.js`;
+
+type Run = PlanOptions & { readonly on: "oldest" | "newest" };
+
+const CHOSEN: readonly Run[] = [
+  // Has failed: a claim waited for an answer that was lost with the connection.
+  { on: "oldest", servers: 1, seed: 8, durationMs: 10_000 },
+  // A node is killed, and leaders step down.
+  { on: "newest", servers: 3, seed: 166, durationMs: 10_000 },
+];
+
+/** What has failed, each for a reason that was mended. */
+const FAILED: readonly Run[] = [
+  // A member whose first session was lost on its way into the group gave up.
+  { on: "oldest", servers: 3, seed: 2, durationMs: 20_000 },
+  // Leaving took 5 s for each durable that a cluster without a leader could not make.
+  { on: "oldest", servers: 3, seed: 3, durationMs: 20_000 },
+  { on: "oldest", servers: 3, seed: 9, durationMs: 20_000 },
+  // The client slept for 30 s after it had looked for a durable in vain.
+  { on: "oldest", servers: 3, seed: 7, durationMs: 20_000 },
+  { on: "oldest", servers: 3, seed: 12, durationMs: 20_000 },
+];
+
+beforeAll(() => {
+  execFileSync(`${ROOT}node_modules/.bin/tsc`, ["-p", "tsconfig.chaos.json"], { cwd: ROOT });
+});
+
+async function findings({ on, ...options }: Run): Promise<string[]> {
+  // Where the newest cannot be had, the oldest does as well.
+  const server = on === "newest" ? servers.at(-1) : servers[0];
+  const binary = server?.binary ?? "";
+  const evidence = await carryOut(plan(options), { program: PROGRAM, binary });
+  return judge(evidence).map((finding) => story(evidence, finding));
+}
+
+const title = "chaos with seed $seed, $servers servers of the $on version: every promise is kept";
+
+test.concurrent.each(CHOSEN)(
+  title,
+  async (run) => expect(await findings(run)).toEqual([]),
+  120_000,
+);
+
+test.runIf(process.env["CHAOS"] === "all").each(FAILED)(
+  title,
+  async (run) => expect(await findings(run)).toEqual([]),
+  200_000,
+);

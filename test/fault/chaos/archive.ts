@@ -1,0 +1,166 @@
+/** What the servers hold: the observer that no member can deceive. */
+import type { JetStreamManager } from "@nats-io/jetstream";
+import { Kvm } from "@nats-io/kv";
+import { type Link, openLink } from "../../../src/nats/connection.ts";
+import type { Evidence, Stored, Write } from "./evidence.ts";
+import type { StreamRole } from "./plan.ts";
+
+const STREAM = "EVENTS";
+const GROUP = "CHAOS";
+const LEASES = `docktor_${STREAM}_${GROUP}_leases`;
+const SESSIONS = `docktor_${STREAM}_${GROUP}_members`;
+
+/** The streams by their role. */
+export const STREAMS: Readonly<Record<StreamRole, string>> = {
+  messages: STREAM,
+  leases: `KV_${LEASES}`,
+  sessions: `KV_${SESSIONS}`,
+};
+
+/** Reads what a group and its stream have come to. */
+export class Archive implements AsyncDisposable {
+  readonly #link: Link;
+
+  private constructor(link: Link) {
+    this.#link = link;
+  }
+
+  /**
+   * Makes the bucket of leases and checkpoints before any member does, and has it keep every write
+   * for ever: so none can be missed, however soon the next one follows.
+   */
+  static async open(url: string, replicas: number): Promise<Archive> {
+    const link = await openLink({ servers: url }, "chaos archive");
+    await new Kvm(link.jetstream).create(LEASES, { history: 64, replicas, allow_direct: false });
+    const { config } = await link.manager.streams.info(STREAMS.leases);
+    await link.manager.streams.update(STREAMS.leases, { ...config, max_msgs_per_subject: -1 });
+    return new Archive(link);
+  }
+
+  /** Whether everything that is stored is committed. */
+  async caughtUp(partitions: number): Promise<boolean> {
+    for (let partition = 0; partition < partitions; partition++) {
+      const message = await last(this.#link.manager, STREAM, `events.p.${partition}`);
+      const checkpoint = await last(
+        this.#link.manager,
+        STREAMS.leases,
+        `$KV.${LEASES}.checkpoint.${partition}`,
+      );
+      const done = (checkpoint?.json<{ sequence: number }>().sequence ?? 0) >= (message?.seq ?? 0);
+      if (!done) return false;
+    }
+    return true;
+  }
+
+  /** Whether every partition has an owner. */
+  async owned(partitions: number): Promise<boolean> {
+    for (let partition = 0; partition < partitions; partition++) {
+      const lease = await last(
+        this.#link.manager,
+        STREAMS.leases,
+        `$KV.${LEASES}.lease.${partition}`,
+      );
+      if (lease?.json<{ owner?: string }>().owner === undefined) return false;
+    }
+    return true;
+  }
+
+  /** Every message of the stream. */
+  async stored(): Promise<Stored[]> {
+    const messages = await this.#read(STREAM);
+    return messages.map(({ subject, sequence, at, data, key }) => ({
+      n: (JSON.parse(data) as { n: number }).n,
+      partition: Number(subject.split(".").at(-1)),
+      sequence,
+      key,
+      at,
+    }));
+  }
+
+  /** Every accepted write of a lease or a checkpoint. */
+  async writes(): Promise<Write[]> {
+    const messages = await this.#read(STREAMS.leases);
+    return messages.flatMap(({ subject, sequence: revision, at, data }): Write[] => {
+      const [kind, name] = subject.split(".").slice(2);
+      if (name === undefined || name === "roster" || data === "") return [];
+      const record = JSON.parse(data) as {
+        epoch: number;
+        owner?: string;
+        next?: string;
+        sequence?: number;
+      };
+      const common = { revision, at, partition: Number(name), epoch: record.epoch };
+      if (kind === "checkpoint") {
+        return [{ kind, ...common, sequence: record.sequence ?? Number.NaN }];
+      }
+      return [{ kind: "lease", ...common, owner: record.owner, next: record.next }];
+    });
+  }
+
+  /** What a group without members has left. */
+  async left(): Promise<Evidence["left"]> {
+    const { manager } = this.#link;
+    const durables: { partition: number; epoch: number }[] = [];
+    for await (const { name } of manager.consumers.list(STREAM)) {
+      const [, partition, epoch] = /-p(\d+)-e(\d+)$/.exec(name) ?? [];
+      durables.push({ partition: Number(partition), epoch: Number(epoch) });
+    }
+    const roster = await last(manager, STREAMS.leases, `$KV.${LEASES}.lease.roster`);
+    const sessions = await manager.streams.info(STREAMS.sessions, { subjects_filter: ">" });
+    const live: string[] = [];
+    for (const subject of Object.keys(sessions.state.subjects ?? {})) {
+      const session = await last(manager, STREAMS.sessions, subject);
+      const data = session?.string() ?? "";
+      // What is deleted or declared dead expires by itself.
+      if (data !== "" && !data.includes("expired")) live.push(subject);
+    }
+    return {
+      durables,
+      members: Object.keys(roster?.json<{ members: object }>().members ?? {}),
+      sessions: live,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#link.close();
+  }
+
+  async #read(stream: string): Promise<Message[]> {
+    const { state } = await this.#link.manager.streams.info(stream);
+    const messages: Message[] = [];
+    if (state.messages === 0) return messages;
+    const consumer = await this.#link.jetstream.consumers.get(stream);
+    for await (const each of await consumer.consume({ max_messages: 1_000 })) {
+      messages.push({
+        subject: each.subject,
+        sequence: each.seq,
+        at: each.info.timestampNanos / 1e6,
+        data: each.string(),
+        key: each.headers?.get("Docktor-Key") ?? "",
+      });
+      if (each.info.pending === 0) break;
+    }
+    return messages;
+  }
+}
+
+interface Message {
+  readonly subject: string;
+  readonly sequence: number;
+  readonly at: number;
+  readonly data: string;
+  readonly key: string;
+}
+
+async function last(
+  manager: JetStreamManager,
+  stream: string,
+  subject: string,
+): ReturnType<JetStreamManager["streams"]["getMessage"]> {
+  try {
+    return await manager.streams.getMessage(stream, { last_by_subj: subject });
+  } catch (error) {
+    if (error instanceof Error && /no message found/.test(error.message)) return null;
+    throw error;
+  }
+}
