@@ -1,6 +1,6 @@
 /** A message as a handler sees it. */
 import type { JsMsg } from "@nats-io/jetstream";
-import type { MessageHeaders } from "../nats/headers.ts";
+import { headersOf, type MessageHeaders } from "../nats/headers.ts";
 import { KEY_HEADER } from "../partition/names.ts";
 import type { DeadLetter } from "./dead-letter.ts";
 
@@ -56,7 +56,7 @@ export class Message {
     return this.#source.timestamp;
   }
 
-  /** Its headers, without the key; undefined if it has none. */
+  /** Its headers, without the key; undefined if it has none, or none that can be read. */
   get headers(): MessageHeaders | undefined {
     return this.#source.headers;
   }
@@ -92,7 +92,7 @@ class RawSource implements Source {
   }
 
   get key(): string | undefined {
-    const { headers } = this.#raw;
+    const headers = headersOf(this.#raw);
     return headers?.has(KEY_HEADER) ? headers.get(KEY_HEADER) : undefined;
   }
 
@@ -105,7 +105,7 @@ class RawSource implements Source {
   }
 
   get headers(): MessageHeaders | undefined {
-    const raw = this.#raw.headers;
+    const raw = headersOf(this.#raw);
     if (raw === undefined) return undefined;
     const headers: Record<string, string | readonly string[]> = {};
     for (const name of raw.keys()) {

@@ -1,6 +1,7 @@
 /** The message that asks a group to try a dead letter again: it takes its turn in the letter's partition. */
 import type { JsMsg } from "@nats-io/jetstream";
 import { headers, type MsgHdrs } from "@nats-io/transport-node";
+import { headersOf } from "../nats/headers.ts";
 
 const REPLAY_HEADER = "Docktor-Replay";
 
@@ -18,8 +19,8 @@ export function encodeReplay({ group, id }: ReplayRequest): MsgHdrs {
 }
 
 /** What the message asks for; undefined for all others, which are messages like any. */
-export function decodeReplay({ data, headers: given }: JsMsg): ReplayRequest | undefined {
-  if (data.length > 0) return undefined;
-  const asked = /^([\w-]+) ([1-9]\d{0,14})$/.exec(given?.get(REPLAY_HEADER) ?? "");
+export function decodeReplay(raw: JsMsg): ReplayRequest | undefined {
+  if (raw.data.length > 0) return undefined;
+  const asked = /^([\w-]+) ([1-9]\d{0,14})$/.exec(headersOf(raw)?.get(REPLAY_HEADER) ?? "");
   return asked === null ? undefined : { group: asked[1] ?? "", id: Number(asked[2]) };
 }

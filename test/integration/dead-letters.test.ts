@@ -1,6 +1,6 @@
 /** The stream of dead letters when something is odd: its limits, its messages, the stream before it. */
 import { DiscardPolicy, RetentionPolicy } from "@nats-io/jetstream";
-import { headers as newHeaders } from "@nats-io/transport-node";
+import { headers as newHeaders, type MsgHdrs } from "@nats-io/transport-node";
 import { describe, expect, test } from "vitest";
 import { DeadLetterQueue } from "../../src/consumer/dead-letter-queue.ts";
 import type { EachMessage } from "../../src/consumer/handlers.ts";
@@ -78,6 +78,25 @@ describeOnEachServer("the dead letters of a stream", ({ start }) => {
     const outcomes = await letters.replay([1, 2, 3]);
     expect(outcomes.map(({ outcome }) => outcome)).toEqual(["handled", "handled", "handled"]);
     expect(seen.slice(sent.length)).toEqual(seen.slice(0, sent.length));
+  });
+
+  test("take a message whose headers cannot be read, too, and nothing stops at it", async () => {
+    const { url } = await start();
+    await publish(url, [], 1);
+    const { connection } = await link(url);
+    const headers = { encode: () => new TextEncoder().encode("NATS/1.0\r\nno name: x\r\n\r\n") };
+    for (const data of ["", "x"]) {
+      connection.publish("events.p.0", data, { headers: headers as unknown as MsgHdrs });
+    }
+    await connection.flush();
+    await stored(url, "a3");
+    const { consumer, handled, aside, eachMessage } = failingOn(url, new Set(["x"]), {
+      concurrency: { perPartition: 2, by: "key" },
+    });
+    await consumer.run({ eachMessage });
+    await eventually("all are dealt with", () => handled.length === 2 && aside.length === 1);
+    expect(handled.sort()).toEqual(["", "a3"]);
+    expect(aside).toMatchObject([{ sequence: 2, key: undefined, deadLetter: 1 }]);
   });
 
   test("that are at a limit let the message wait unhandled, and say so, until there is room", async () => {
