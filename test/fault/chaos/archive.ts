@@ -2,7 +2,7 @@
 import type { JetStreamManager } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
 import { type Link, openLink } from "../../../src/nats/connection.ts";
-import type { Evidence, Stored, Write } from "./evidence.ts";
+import type { Evidence, Roster, Stored, Write } from "./evidence.ts";
 import type { StreamRole } from "./plan.ts";
 
 const STREAM = "EVENTS";
@@ -88,12 +88,24 @@ export class Archive implements AsyncDisposable {
         owner?: string;
         next?: string;
         sequence?: number;
+        since?: number;
       };
       const common = { revision, at, partition: Number(name), epoch: record.epoch };
       if (kind === "checkpoint") {
-        return [{ kind, ...common, sequence: record.sequence ?? Number.NaN }];
+        return [{ kind, ...common, sequence: record.sequence ?? Number.NaN, since: record.since }];
       }
       return [{ kind: "lease", ...common, owner: record.owner, next: record.next }];
+    });
+  }
+
+  /** Every roster that was accepted. */
+  async rosters(): Promise<Roster[]> {
+    const messages = await this.#read(STREAMS.leases);
+    const rosters = messages.filter(({ subject }) => subject.endsWith(".lease.roster"));
+    return rosters.map(({ sequence: revision, at, data }) => {
+      const { members } = JSON.parse(data) as { members: Record<string, { state: string }> };
+      const states = Object.entries(members).map(([id, { state }]) => [id, state]);
+      return { revision, at, members: Object.fromEntries(states) as Roster["members"] };
     });
   }
 

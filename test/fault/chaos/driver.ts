@@ -51,6 +51,7 @@ export async function carryOut(plan: Plan, options: DriverOptions): Promise<Evid
     published: load.published,
     stored: await archive.stored(),
     writes: await archive.writes(),
+    rosters: await archive.rosters(),
     records: crew.records(),
     events: crew.events(),
     exits: crew.exits,

@@ -87,8 +87,15 @@ export type Write = {
       readonly owner: string | undefined;
       readonly next: string | undefined;
     }
-  | { readonly kind: "checkpoint"; readonly sequence: number }
+  | { readonly kind: "checkpoint"; readonly sequence: number; readonly since: number | undefined }
 );
+
+/** The group's roster as it was written: member → state. */
+export interface Roster {
+  readonly revision: number;
+  readonly at: number;
+  readonly members: Readonly<Record<string, string>>;
+}
 
 /** How a process of a member ended. */
 export interface Exit {
@@ -109,6 +116,7 @@ export interface Evidence {
   readonly published: readonly Published[];
   readonly stored: readonly Stored[];
   readonly writes: readonly Write[];
+  readonly rosters: readonly Roster[];
   /** Each process's in its own order; `member` names the process. */
   readonly records: readonly ProcessedRecord[];
   readonly events: readonly MemberEvent[];

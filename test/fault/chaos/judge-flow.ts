@@ -37,7 +37,9 @@ export function judgeFlow(evidence: Evidence): Finding[] {
     pauses(evidence, partition).flatMap(([from, to]) => {
       const faults = performed.filter((fault) => concerns(evidence, partition, fault, [from, to]));
       const excused = outages.reduce((sum, span) => sum + overlap(span, [from, to]), 0);
-      const allowed = bound * Math.max(1, faults.length) + excused;
+      // A newcomer waits for a TTL before it takes anyone for dead, and so does who comes back.
+      const waits = Math.max(1, faults.length) + (hasRescuer(evidence, [from, to]) ? 0 : 1);
+      const allowed = bound * waits + excused;
       if (to - from <= allowed) return [];
       const text = `partition ${partition} stood still for ${Math.round(to - from)} ms; after ${faults.length} faults that concern it, ${Math.round(allowed)} ms are allowed`;
       return [{ rule: "no partition stands still", text, partition, at: to }];
@@ -120,6 +122,17 @@ function handlerSpans({ events, exits, performed }: Evidence, partition: number)
 }
 
 const STANDSTILL: ReadonlySet<string> = new Set(["freeze", "kill"]);
+
+/** Whether a member was well all the time, and had been in the group for a TTL. */
+function hasRescuer({ plan, events, exits, performed }: Evidence, [begin, end]: Span): boolean {
+  const since = begin - plan.ttlMs;
+  return events.some(({ type, member, at }) => {
+    if (type !== "joined" || at > since) return false;
+    if (exits.some((exit) => exit.member === member && exit.at < end)) return false;
+    const faults = performed.filter((fault) => fault.member === member);
+    return !faults.some(({ from, to }) => overlap([from, to + plan.ttlMs], [since, end]) > 0);
+  });
+}
 
 /** Whether the fault struck a member that owned the partition about then, or was to own it. */
 function concerns(

@@ -84,7 +84,7 @@ function judgeRepeats({ events, records, writes, plan }: Evidence): Finding[] {
     ),
   );
   const handledIn = new Map<string, number[]>();
-  const repeats = new Map<string, number>();
+  const repeats = new Map<string, Set<number>>();
   for (const { member, partition, epoch, sequence, ts: at } of records) {
     const where = `${member} handled sequence ${sequence} of partition ${partition} in epoch ${epoch}`;
     const began = sealed.get(`${partition}/${epoch}`);
@@ -101,10 +101,10 @@ function judgeRepeats({ events, records, writes, plan }: Evidence): Finding[] {
         const text = `${where}, after epoch ${before}${before === epoch ? "" : ", which was handed over in good order"}`;
         findings.push({ rule: "twice only after a lost lease", text, partition, at });
       }
-      repeats.set(lease, (repeats.get(lease) ?? 0) + 1);
+      repeats.set(lease, (repeats.get(lease) ?? new Set()).add(sequence));
     }
   }
-  for (const [lease, count] of repeats) {
+  for (const [lease, { size: count }] of repeats) {
     if (count <= plan.window) continue;
     findings.push({
       rule: "at most the window twice",

@@ -101,7 +101,11 @@ function judgeEnd({ caughtUp, exits, events, left, writes }: Evidence): Finding[
     }
   }
   for (const { partition, epoch } of left.durables) {
-    const last = Math.max(...writes.map((each) => (each.partition === partition ? each.epoch : 0)));
+    const mine = writes.filter((write) => write.partition === partition);
+    const last = Math.max(...mine.map((write) => write.epoch));
+    const checkpoint = mine.findLast((write) => write.kind === "checkpoint");
+    // What could not be removed is on record, for the next owner to do it.
+    if (checkpoint?.kind === "checkpoint" && epoch >= (checkpoint.since ?? last)) continue;
     if (epoch >= last) continue;
     findings.push({
       rule: "no orphaned durable",

@@ -30,18 +30,29 @@ function faults({ performed }: Evidence): Line[] {
   ]);
 }
 
-function writes({ writes: all }: Evidence, { partition }: Finding): Line[] {
-  return all
-    .filter((write) => write.partition === partition)
-    .map((write) => {
-      const { at, epoch, kind, revision } = write;
-      if (kind === "checkpoint") {
-        return { at, text: `   [${revision}] checkpoint: epoch ${epoch}, up to ${write.sequence}` };
-      }
-      const whose =
-        write.owner === undefined ? `free, for ${write.next ?? "anyone"}` : `of ${write.owner}`;
-      return { at, text: `   [${revision}] lease: epoch ${epoch}, ${whose}` };
-    });
+function writes({ writes: all, rosters }: Evidence, { partition }: Finding): Line[] {
+  const lines = rosters.map(({ at, revision, members }) => {
+    const each = Object.entries(members).map(([id, state]) =>
+      state === "active" ? id : `${id} ${state}`,
+    );
+    return { at, text: `   [${revision}] roster: ${each.join(", ") || "nobody"}` };
+  });
+  return lines.concat(
+    all
+      .filter((write) => write.partition === partition)
+      .map((write) => {
+        const { at, epoch, kind, revision } = write;
+        if (kind === "checkpoint") {
+          return {
+            at,
+            text: `   [${revision}] checkpoint: epoch ${epoch}, up to ${write.sequence}`,
+          };
+        }
+        const whose =
+          write.owner === undefined ? `free, for ${write.next ?? "anyone"}` : `of ${write.owner}`;
+        return { at, text: `   [${revision}] lease: epoch ${epoch}, ${whose}` };
+      }),
+  );
 }
 
 /** What members tell of the partition, and of themselves; handled messages are taken together. */
