@@ -3,6 +3,7 @@ import { jetstream, type JetStreamClient, type JetStreamManager } from "@nats-io
 import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
 import { nanos } from "@nats-io/transport-node";
 import { DocktorError } from "../errors.ts";
+import { atomicReplicas } from "../nats/capabilities.ts";
 import type { Link } from "../nats/connection.ts";
 import { fromNats, isMessageNotFound } from "../nats/errors.ts";
 import { settle } from "./settle.ts";
@@ -12,6 +13,7 @@ const REQUEST_TIMEOUT_MS = 2_000;
 
 /** What the bucket of a new group looks like. */
 export interface BucketOptions {
+  /** Fewer where the server's compare-and-set does not hold with replicas. */
   replicas: number;
   /** Time to live of a key; without one, keys stay. */
   ttlMs?: number;
@@ -29,7 +31,7 @@ export async function openBucket(
     const client = clientFor(link, options.requestTimeoutMs);
     const kv = await new Kvm(client).create(bucket, {
       history: 1,
-      replicas: options.replicas,
+      replicas: atomicReplicas(link.connection, options.replicas),
       // Ownership may not be judged by a lagging replica: read from the leader.
       allow_direct: false,
       ...(options.ttlMs === undefined ? {} : { ttl: options.ttlMs }),

@@ -5,6 +5,13 @@ import { DocktorError } from "../errors.ts";
 /** The oldest server that docktor is tested with. */
 const OLDEST = "2.9.10";
 
+/**
+ * Up to the release before this one, a compare-and-set on a replicated stream may have several winners: its
+ * leader checks the revision before it asks the others, so that two writers at a time both pass
+ * (nats-io/nats-server#4320).
+ */
+const ATOMIC_WHEN_REPLICATED = "2.9.21";
+
 function parts(version: string): number[] {
   return version.split(/[.-]/).slice(0, 3).map(Number);
 }
@@ -32,4 +39,13 @@ export function requireSupportedServer(connection: NatsConnection): void {
     "SERVER_UNSUPPORTED",
     `the NATS server at ${connection.getServer()} is version ${version}: docktor needs ${OLDEST} or newer`,
   );
+}
+
+/**
+ * How many replicas a bucket may have whose writes are compare-and-set, if so many are wanted: only one
+ * where more would let two members win the same lease.
+ */
+export function atomicReplicas(connection: NatsConnection, wanted: number): number {
+  const version = connection.info?.version ?? "unknown";
+  return isOlder(version, ATOMIC_WHEN_REPLICATED) ? 1 : wanted;
 }

@@ -1,6 +1,6 @@
 /** What the servers hold: the observer that no member can deceive. */
 import type { JetStreamManager } from "@nats-io/jetstream";
-import { Kvm } from "@nats-io/kv";
+import { openBucket } from "../../../src/lease/kv-store.ts";
 import { type Link, openLink } from "../../../src/nats/connection.ts";
 import type { Evidence, Roster, Stored, Write } from "./evidence.ts";
 import type { StreamRole } from "./plan.ts";
@@ -31,7 +31,7 @@ export class Archive implements AsyncDisposable {
    */
   static async open(url: string, replicas: number): Promise<Archive> {
     const link = await openLink({ servers: url }, "chaos archive");
-    await new Kvm(link.jetstream).create(LEASES, { history: 64, replicas, allow_direct: false });
+    await openBucket(link, LEASES, { replicas });
     const { config } = await link.manager.streams.info(STREAMS.leases);
     await link.manager.streams.update(STREAMS.leases, { ...config, max_msgs_per_subject: -1 });
     return new Archive(link);
