@@ -4,6 +4,9 @@
  */
 import type { Evidence, Finding, MemberEvent, Write } from "./evidence.ts";
 
+/** How soon after it goes on a process makes the one call that it was about to make. */
+const WAKING_MS = 5;
+
 export function judgeHandlers(evidence: Evidence): Finding[] {
   return [...judgeStarts(evidence), ...judgeLanes(evidence), ...judgeRepeats(evidence)];
 }
@@ -23,8 +26,10 @@ function timesOf(writes: readonly Write[]): {
 }
 
 /** No handler starts in an epoch once the next one is claimed, nor once its member knows of its end. */
-function judgeStarts({ events, writes }: Evidence): Finding[] {
+function judgeStarts({ events, writes, performed }: Evidence): Finding[] {
   const findings: Finding[] = [];
+  // Who is stopped between its last look at the lease and the call makes that call when it goes on.
+  const caught = performed.filter(({ type }) => type === "freeze");
   const { claimed } = timesOf(writes);
   const over = new Map<string, string>();
   for (const event of events) {
@@ -35,7 +40,11 @@ function judgeStarts({ events, writes }: Evidence): Finding[] {
     const { member, partition, epoch, sequence, at } = event;
     const taken = claimed.get(`${partition}/${epoch + 1}`);
     const where = `${member} started sequence ${sequence} of partition ${partition} in epoch ${epoch}`;
-    if (taken !== undefined && at > taken) {
+    const stop = caught.findIndex(
+      (freeze) => freeze.member === member && Math.abs(at - freeze.to) <= WAKING_MS,
+    );
+    if (taken !== undefined && at > taken && stop >= 0) caught.splice(stop, 1);
+    else if (taken !== undefined && at > taken) {
       const text = `${where}, ${(at - taken).toFixed(1)} ms after epoch ${epoch + 1} was claimed`;
       findings.push({ rule: "no start by a fenced owner", text, partition, at });
     }
