@@ -1,5 +1,6 @@
 /** One run of a scenario: its members over a network and a time in the search's hands. */
 import { createHash } from "node:crypto";
+import type { SessionRecord } from "../../../src/lease/records.ts";
 import { Bucket } from "./bucket.ts";
 import { Invariants, takeOverFails } from "./invariants.ts";
 import { ModelMember } from "./member.ts";
@@ -96,7 +97,7 @@ export class Run implements World {
   }
 
   async violation(): Promise<string | undefined> {
-    const broken = this.#invariants.broken ?? this.#together;
+    const broken = this.#invariants.broken ?? this.#together ?? this.#trustInVain;
     return broken ?? (await takeOverFails(this.#invariants));
   }
 
@@ -108,6 +109,19 @@ export class Run implements World {
       .filter(({ mayStart }) => mayStart)
       .map(({ id, epoch }) => `${id} in ${epoch}`);
     return may.length > 1 ? `handlers may start at ${may.join(" and at ")}` : undefined;
+  }
+
+  /** Who trusts a session that others may have seen gone. */
+  get #trustInVain(): string | undefined {
+    for (const { member } of this.#kept.values()) {
+      const record = this.#sessions.records.get(member.id);
+      const lives = record !== undefined && this.#time.now() < record.at + TTL;
+      const declaredDead = (record?.value as SessionRecord | undefined)?.expired === true;
+      if (member.trusted && !lives) return `${member.id} trusts its session, which has expired`;
+      if (member.trusted && declaredDead)
+        return `${member.id} was declared dead, and trusts itself`;
+    }
+    return undefined;
   }
 
   get #pausable(): Kept[] {
@@ -155,22 +169,23 @@ export class Run implements World {
     });
   }
 
-  /** Time passes until something is due, or over, for a member that may be paused. */
+  /** Time passes until a timer is due, or the session of one that may be paused ends. */
   #passage(): Step[] {
     const now = this.#time.now();
-    const dues = this.#pausable.flatMap(({ member, clock }) => {
+    const kept = [...this.#kept.values()];
+    const timers = kept.flatMap(({ clock }) => clock.dues);
+    const expiries = this.#pausable.flatMap(({ member }) => {
       const renewed = this.#sessions.records.get(member.id);
-      return [...clock.dues, ...(renewed === undefined ? [] : [renewed.at + TTL])];
+      return renewed === undefined ? [] : [renewed.at + TTL];
     });
-    const next = Math.min(...dues.filter((due) => due > now));
+    const next = Math.min(...[...timers, ...expiries].filter((moment) => moment > now));
     if (this.#passages === 0 || next === Infinity) return [];
-    const others = [...this.#kept.values()].filter(({ mayPause }) => !mayPause);
-    const clocks = others.map(({ clock }) => clock);
+    const prompt = kept.filter(({ mayPause }) => !mayPause).map(({ clock }) => clock);
     return [
       async () => {
         this.#passages--;
         this.story.push(`${next - now} ms pass`);
-        await this.#time.passUntil(next, clocks);
+        await this.#time.passUntil(next, prompt);
       },
     ];
   }
