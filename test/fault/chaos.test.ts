@@ -27,12 +27,16 @@ const CHOSEN: readonly Run[] = [
 const FAILED: readonly Run[] = [
   // A member whose first session was lost on its way into the group gave up.
   { on: "oldest", servers: 3, seed: 2, durationMs: 20_000 },
-  // Leaving took 5 s for each durable that a cluster without a leader could not make.
+  // The client slept for 30 s after it had looked for a durable in vain; leaving waited for each durable
+  // that the cluster could not make; rosters overwrote each other, as several writers won.
   { on: "oldest", servers: 3, seed: 3, durationMs: 20_000 },
-  { on: "oldest", servers: 3, seed: 9, durationMs: 20_000 },
-  // The client slept for 30 s after it had looked for a durable in vain.
   { on: "oldest", servers: 3, seed: 7, durationMs: 20_000 },
+  { on: "oldest", servers: 3, seed: 9, durationMs: 20_000 },
   { on: "oldest", servers: 3, seed: 12, durationMs: 20_000 },
+  // The judge was wrong: a message handled three times, a newcomer's wait, a call caught by SIGSTOP.
+  { on: "newest", servers: 1, seed: 36, durationMs: 10_000 },
+  { on: "newest", servers: 1, seed: 45, durationMs: 10_000 },
+  { on: "newest", servers: 1, seed: 51, durationMs: 10_000 },
 ];
 
 beforeAll(() => {
