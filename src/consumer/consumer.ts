@@ -2,6 +2,7 @@
 import { EventEmitter } from "node:events";
 import { DocktorError, type ErrorCode, invalidOption, toDocktorError } from "../errors.ts";
 import type { ConsumerEvents, Tell } from "../events.ts";
+import { followChanges } from "../nats/changes.ts";
 import type { Handlers } from "./handlers.ts";
 import { Membership } from "./membership.ts";
 import { type ConsumerOptions, type ConsumerSettings, resolveOptions } from "./options.ts";
@@ -53,6 +54,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
   #resources: Resources | undefined;
   #membership: Membership | undefined;
   #ending: Promise<void> | undefined;
+  #unwatch = (): void => {};
 
   /** @throws DocktorError INVALID_OPTION */
   constructor(options: ConsumerOptions) {
@@ -142,7 +144,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
       });
       await this.#membership.join();
       this.#state = "running";
-      void this.#watchConnection(resources, workload);
+      this.#watchConnection(resources, workload);
     } catch (error) {
       const stopped = this.#ending !== undefined;
       const known = stopped ? closedWhileJoining() : toDocktorError(error);
@@ -190,7 +192,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
     return this.#state === "closed" || this.#state === "failed";
   }
 
-  async #watchConnection({ link }: Resources, workload: Workload): Promise<void> {
+  #watchConnection({ link }: Resources, workload: Workload): void {
     const { connection } = link;
     void connection.closed().then((error) => {
       const why = error instanceof Error ? `: ${error.message}` : "";
@@ -202,14 +204,12 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
         ),
       );
     });
-    for await (const { type } of connection.status()) {
-      // A caller's own connection lives on.
-      if (this.#over) return;
-      if (type !== "reconnect") continue;
+    this.#unwatch = followChanges(connection, ({ type }) => {
+      if (type !== "reconnect") return;
       // Messages on their way were lost with the connection, and watches may be, too.
       this.#membership?.refresh();
       for (const lease of workload.leases) this.#membership?.reclaim(lease);
-    }
+    });
   }
 
   readonly #onError = (error: DocktorError): void => {
@@ -235,6 +235,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
 
   async #release(state: "closed" | "failed", error?: DocktorError): Promise<void> {
     if (this.#state !== "failed") this.#state = state;
+    // A caller's own connection lives on.
+    this.#unwatch();
     await this.#resources?.link.close();
     this.#resolveClosed(error);
   }

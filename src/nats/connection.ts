@@ -47,13 +47,14 @@ export interface Link {
 export async function openLink(source: ConnectionSource, name: string): Promise<Link> {
   const connection = source.connection ?? (await dial(source.servers ?? DEFAULT_SERVER, name));
   const owned = source.connection === undefined;
+  const { requests, stop } = failingWhenCut(connection);
   const close = async (): Promise<void> => {
+    stop();
     if (owned) await connection.close();
   };
   try {
     requireSupportedServer(connection);
     // A cluster that is just choosing its leader does not answer.
-    const requests = failingWhenCut(connection);
     const manager = await patiently({}, () => manage(requests));
     return { connection, requests, jetstream: jetstream(requests), manager, close };
   } catch (error) {

@@ -4,10 +4,10 @@ import {
   errors,
   type Msg,
   type NatsConnection,
-  type QueuedIterator,
   type Status,
 } from "@nats-io/transport-node";
 import { DocktorError } from "../errors.ts";
+import { followChanges } from "../nats/changes.ts";
 import { fromNats } from "../nats/errors.ts";
 import type { Outgoing } from "./message.ts";
 import type { Outlet } from "./sender.ts";
@@ -35,7 +35,6 @@ export class Channel implements Outlet {
   readonly #inbox: string;
   readonly #events: ChannelEvents;
   readonly #headers = new EncodedHeaders();
-  readonly #statuses: AsyncIterable<Status>;
   /** As the server said last; between connections it says nothing. */
   #maxPayload = Number.POSITIVE_INFINITY;
   readonly #close: () => void;
@@ -44,12 +43,14 @@ export class Channel implements Outlet {
     this.#connection = connection;
     this.#events = events;
     this.#inbox = createInbox(inboxPrefix(connection));
-    this.#statuses = connection.status();
     const acks = connection.subscribe(`${this.#inbox}.*`, {
       callback: (error, message) => this.#receive(error, message),
     });
-    this.#close = () => acks.unsubscribe();
-    void this.#follow();
+    const unfollow = followChanges(connection, (status) => this.#follow(status));
+    this.#close = () => {
+      acks.unsubscribe();
+      unfollow();
+    };
     void connection.closed().then((error) => events.ended(closedError(error)));
   }
 
@@ -82,8 +83,6 @@ export class Channel implements Outlet {
   /** Stops listening. */
   close(): void {
     this.#close();
-    // Without this, a connection of the caller's own would keep the queue of its changes.
-    (this.#statuses as Partial<QueuedIterator<Status>>).stop?.();
   }
 
   #receive(error: Error | null, message: Msg): void {
@@ -96,17 +95,13 @@ export class Channel implements Outlet {
     this.#events.answer(Number(message.subject.slice(this.#inbox.length + 1)), reply);
   }
 
-  async #follow(): Promise<void> {
-    for await (const status of this.#statuses) {
-      if (status.type === "disconnect") {
-        this.#events.down();
-      } else if (status.type === "reconnect") {
-        this.#events.up();
-      } else if (status.type === "error") {
-        const { error } = status;
-        if (error instanceof errors.PermissionViolationError && error.operation === "publish") {
-          this.#events.forbidden(error.subject, fromNats(error, `publish to ${error.subject}`));
-        }
+  #follow(status: Status): void {
+    if (status.type === "disconnect") this.#events.down();
+    else if (status.type === "reconnect") this.#events.up();
+    else if (status.type === "error") {
+      const { error } = status;
+      if (error instanceof errors.PermissionViolationError && error.operation === "publish") {
+        this.#events.forbidden(error.subject, fromNats(error, `publish to ${error.subject}`));
       }
     }
   }

@@ -389,7 +389,7 @@ describeOnEachServer("a consumer", ({ start }) => {
     expect(left).toEqual(["first"]);
   });
 
-  test("leaves a caller's own connection open", async () => {
+  test("leaves a caller's own connection open, and nobody listening on it", async () => {
     const { url } = await start();
     const connection = await connect({ servers: url });
     closeAfterTest(() => connection.close());
@@ -398,6 +398,9 @@ describeOnEachServer("a consumer", ({ start }) => {
     await consumer.drain();
     expect(connection.isClosed()).toBe(false);
     await connection.flush();
+    const { listeners } = (connection as unknown as { protocol: { listeners: unknown[] } })
+      .protocol;
+    expect(listeners).toEqual([]);
   });
 
   test("leaves one durable a partition behind, whose lag anyone can read, and no session", async () => {
