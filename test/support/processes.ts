@@ -120,7 +120,10 @@ export class MemberProcesses {
 
   async #read(key: string): Promise<Record<string, unknown> | undefined> {
     this.#link ??= await link(this.#url);
-    const found = await this.#link.manager.streams.getMessage(`KV_${LEASES}`, {
+    const { streams } = this.#link.manager;
+    // nats-server 2.9.10 crashes when a message is read from a stream that is still being made.
+    if ((await streams.info(`KV_${LEASES}`)).state.messages === 0) return undefined;
+    const found = await streams.getMessage(`KV_${LEASES}`, {
       last_by_subj: `$KV.${LEASES}.${key}`,
     });
     return found?.json();
