@@ -4,10 +4,8 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
-import { EmbeddedServer, Producer } from "../src/index.ts";
-import { Group } from "./group.ts";
-import { publishAt } from "./load.ts";
 import { Observer } from "./observer.ts";
+import { underLoad } from "./scene.ts";
 import { inWords, summarize } from "./stats.ts";
 import { crashes, handovers, pauses } from "./trials.ts";
 
@@ -18,18 +16,8 @@ const TRIALS = Number(process.env["TRIALS"] ?? 100);
 const HANDOVERS = Number(process.env["HANDOVERS"] ?? 1_000);
 const TTL_MS = Number(process.env["TTL_MS"] ?? 1_000);
 
-const server = await EmbeddedServer.start();
-const stop = new AbortController();
-const producer = await Producer.connect({
-  servers: server.url,
-  stream: "EVENTS",
-  subject: "events",
-  partitions: PARTITIONS,
-  // The benchmark is about members, not about the server's way with a long backlog.
-  ensureStream: { max_age: 60_000_000_000 },
-});
-const publishing = publishAt(RATE, producer, stop.signal);
-const group = new Group({ url: server.url, partitions: PARTITIONS, ttlMs: TTL_MS });
+const scene = await underLoad({ partitions: PARTITIONS, rate: RATE, ttlMs: TTL_MS });
+const { server, group } = scene;
 console.log(
   `nats-server ${server.version}, ${PARTITIONS} partitions, ${MEMBERS.length} members, ${RATE} messages/s, TTL ${TTL_MS} ms`,
 );
@@ -57,11 +45,7 @@ console.log(
 const wake = summarize(fenced.rejoins);
 console.log(`rejoin, awake    ${inWords(wake)}, from when it goes on`);
 
-stop.abort();
-const published = await publishing;
-await producer.close();
-await group.end();
-await server.stop();
+const published = await scene.end();
 
 const machine = `${cpus().length} cores, Node ${process.versions.node}, nats-server ${server.version}`;
 const settings = { partitions: PARTITIONS, members: MEMBERS.length, rate: RATE, ttlMs: TTL_MS };

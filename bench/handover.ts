@@ -4,9 +4,7 @@
  *
  * One member joins and leaves again and again; each time, its share of the partitions moves.
  */
-import { EmbeddedServer, Producer } from "../src/index.ts";
-import { Group } from "./group.ts";
-import { publishAt } from "./load.ts";
+import { underLoad } from "./scene.ts";
 import { inWords, summarize } from "./stats.ts";
 import { handovers } from "./trials.ts";
 
@@ -15,24 +13,11 @@ const MEMBERS = 4;
 const RATE = Number(process.env["RATE"] ?? 10_000);
 const HANDOVERS = Number(process.env["HANDOVERS"] ?? 256);
 
-const server = await EmbeddedServer.start();
-const stop = new AbortController();
-const producer = await Producer.connect({
-  servers: server.url,
-  stream: "EVENTS",
-  subject: "events",
-  partitions: PARTITIONS,
-  ensureStream: true,
-});
-const publishing = publishAt(RATE, producer, stop.signal);
-const group = new Group({ url: server.url, partitions: PARTITIONS, ttlMs: 5_000 });
+const scene = await underLoad({ partitions: PARTITIONS, rate: RATE, ttlMs: 5_000 });
+const { server, group } = scene;
 for (let i = 1; i < MEMBERS; i++) await group.join(`member-${i}`);
 const { gaps, repeated } = await handovers(group, HANDOVERS);
-stop.abort();
-await publishing;
-await producer.close();
-await group.end();
-await server.stop();
+await scene.end();
 
 const summary = summarize(gaps);
 console.log(
