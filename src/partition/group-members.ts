@@ -1,4 +1,4 @@
-/** Who is on a group's roster and which of them live, as anyone can see it from outside. */
+/** Who is on a group's roster, and which of them live, seen from outside the group. */
 import {
   type MemberState,
   parseRoster,
