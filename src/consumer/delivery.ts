@@ -42,9 +42,13 @@ export class Delivery {
   #deliveries = 0;
   /** Whether there was more to come when the last message was sent. */
   #behind = true;
+  /**
+   * Whether the last message filled the room: what is published behind it is not sent, and so may go
+   * without having been announced.
+   */
+  #stopped = false;
   /** Between a message after which the flow had to stop and the one with which it went on. */
   readonly #stops: Gap[] = [];
-  #stopped = false;
   /** The first message's sequence. */
   #first: number | undefined;
   /** Whether it is known what was missing at the start. */
@@ -96,7 +100,11 @@ export class Delivery {
       : { first: after + 1, last: Math.min(last, (this.#first ?? Infinity) - 1) };
     const started = this.#started;
     this.#started = true;
-    if (gap.last < gap.first || (started && !this.#behind)) return this.#missedAtStop(last);
+    if (gap.last < gap.first || (started && !this.#behind && !this.#stopped)) {
+      // What came since the flow could go on would have been sent.
+      this.#stopped &&= this.#options.isFull();
+      return this.#missedAtStop(last);
+    }
     this.#sequence = Math.max(this.#sequence, gap.last);
     return gap;
   }
@@ -125,7 +133,7 @@ export class Delivery {
     this.#first ??= raw.seq;
     this.#sequence = raw.seq;
     this.#options.onMessage(raw);
-    this.#stopped = this.#behind && this.#options.isFull();
+    this.#stopped = this.#options.isFull();
   }
 
   /** What is gone of that which was to come when the flow had to stop. */

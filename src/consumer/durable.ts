@@ -20,6 +20,13 @@ import { durableName, partitionSubject } from "../partition/names.ts";
  */
 const ACK_WAIT_MS = 10 * 60_000;
 
+/**
+ * How long a member rests after a creation, as a multiple of how long that took. While its partition
+ * waits for it: half of the time is the others'. Ahead of a hand-over, while work goes on: measured with
+ * 8 hand-overs at a time on 2 cores, a rest of 3 instead of 1 lowers their p50 from 21 to 15 ms.
+ */
+const REST = { waiting: 1, ahead: 3 };
+
 /** Which partition's messages, and from where. */
 export interface DurableOptions {
   link: Link;
@@ -50,12 +57,12 @@ export async function openDurable(options: DurableOptions): Promise<ConsumerInfo
   const { link, stream, group, partition, epoch, after } = options;
   const name = durableName(group, partition, epoch);
   const found = await findConsumer(link.manager, stream, name);
-  if (found === undefined) return await createDurable(options);
+  if (found === undefined) return await createDurable(options, "waiting");
   const unused = found.delivered.consumer_seq === 0;
   if (unused && (found.config.opt_start_seq ?? 0) <= after + 1) return found;
   // Left over from a group of the same name whose buckets were deleted.
   await removeDurable(link, stream, name);
-  return await createDurable(options);
+  return await createDurable(options, "waiting");
 }
 
 /** The durable of the epoch, which the owner before has made: no look at it is needed. */
@@ -68,8 +75,11 @@ export function preparedDurable({ stream, group, partition, epoch }: DurableOpti
   } as ConsumerInfo;
 }
 
-/** Creates the durable. */
-export async function createDurable(options: DurableOptions): Promise<ConsumerInfo> {
+/** Creates the durable, for a partition that waits for it or ahead of its hand-over. */
+export async function createDurable(
+  options: DurableOptions,
+  when: keyof typeof REST,
+): Promise<ConsumerInfo> {
   const { link, stream, group, partition, epoch, creations } = options;
   const name = durableName(group, partition, epoch);
   const config = {
@@ -84,8 +94,7 @@ export async function createDurable(options: DurableOptions): Promise<ConsumerIn
       const begunAt = performance.now();
       const info = await link.manager.consumers.add(stream, config);
       const tookMs = performance.now() - begunAt;
-      // Half of the time is the others': before the next creation, rest for as long.
-      void creations.add(() => setTimeout(tookMs), { priority: 1 });
+      void creations.add(() => setTimeout(REST[when] * tookMs), { priority: 1 });
       return info;
     });
   } catch (error) {

@@ -191,7 +191,7 @@ export class Pump implements Watched, Staller {
    */
   async prepareNext(): Promise<boolean> {
     await this.#tidying;
-    const { delivered } = await createDurable(this.#durable(this.lease.epoch + 1));
+    const { delivered } = await createDurable(this.#durable(this.lease.epoch + 1), "ahead");
     return delivered.consumer_seq === 0;
   }
 

@@ -277,38 +277,45 @@ describeOnEachServer("a group", ({ start }) => {
     expect(gaps).toHaveLength(1);
   });
 
-  test("says how much is gone when messages were removed under a member that lags", async () => {
-    const { url } = await start();
-    const slow = member(url, { partitions: 1, commit: { window: 2 } });
-    const gaps: { first: number; last: number }[] = [];
-    slow.on("partition:gap", ({ first, last }) => gaps.push({ first, last }));
-    const records = new Records();
-    const record = records.handler("slow");
-    let wake = (): void => {};
-    const asleep = new Promise<void>((resolve) => (wake = resolve));
-    await slow.run({
-      eachMessage: async (message, context) => {
-        await asleep;
-        await record(message, context);
-      },
-    });
-    const published = await publish(url, numbered(100), 1);
-    const { manager } = await link(url);
-    const received = async (): Promise<number> => {
-      const info = await manager.consumers.info(STREAM, `${GROUP}-p0-e1`);
-      return info.delivered.stream_seq;
-    };
-    await eventually("it has received what it can hold", async () => (await received()) >= 4);
-    const held = await received();
-    await manager.streams.purge(STREAM, { seq: 51 });
-    await eventually("the gap is told", () => gaps.length > 0);
-    expect(gaps).toEqual([{ first: held + 1, last: 50 }]);
-    wake();
-    await eventually("the rest is handled", () => records.count === held + 50);
-    expect(records.all.map(({ sequence }) => sequence)).toEqual(
-      published.map(({ sequence }) => sequence).filter((n) => n <= held || n > 50),
-    );
-  });
+  test.each([
+    ["that were there when its room was full", 100],
+    ["that came once its room was full", 4],
+  ])(
+    "says how much is gone when messages were removed under a member that lags, %s",
+    async (_, at) => {
+      const { url } = await start();
+      const slow = member(url, { partitions: 1, commit: { window: 2 } });
+      const gaps: { first: number; last: number }[] = [];
+      slow.on("partition:gap", ({ first, last }) => gaps.push({ first, last }));
+      const records = new Records();
+      const record = records.handler("slow");
+      let wake = (): void => {};
+      const asleep = new Promise<void>((resolve) => (wake = resolve));
+      await slow.run({
+        eachMessage: async (message, context) => {
+          await asleep;
+          await record(message, context);
+        },
+      });
+      const published = await publish(url, numbered(at), 1);
+      const { manager } = await link(url);
+      const received = async (): Promise<number> => {
+        const info = await manager.consumers.info(STREAM, `${GROUP}-p0-e1`);
+        return info.delivered.stream_seq;
+      };
+      await eventually("it has received what it can hold", async () => (await received()) >= 4);
+      const held = await received();
+      published.push(...(await publish(url, numbered(100 - at), 1)));
+      await manager.streams.purge(STREAM, { seq: 51 });
+      await eventually("the gap is told", () => gaps.length > 0);
+      expect(gaps).toEqual([{ first: held + 1, last: 50 }]);
+      wake();
+      await eventually("the rest is handled", () => records.count === held + 50);
+      expect(records.all.map(({ sequence }) => sequence)).toEqual(
+        published.map(({ sequence }) => sequence).filter((n) => n <= held || n > 50),
+      );
+    },
+  );
 
   test("takes a partition anew when someone deletes its durable", async () => {
     const { url } = await start();

@@ -165,13 +165,29 @@ describe("what a delivery can not receive any more", () => {
     expect(delivery.gapUpTo(16)).toBeUndefined();
   });
 
-  test.each([
-    ["it had to stop and there was more to come", false, 20],
-    ["more was to come", true, 0],
-  ])("is nothing between two messages unless %s", (_, isFull, pending) => {
+  test("is what came, and went, while the flow had to stop behind a message that was the last one", () => {
     delivery.gapUpTo(AFTER);
-    full = isFull;
-    receive(1, 5, pending);
+    full = true;
+    receive(1, 5, 0);
+    expect(delivery.gapUpTo(AFTER)).toBeUndefined();
+    expect(delivery.gapUpTo(8)).toEqual({ first: 6, last: 8 });
+    full = false;
+    receive(2, 15, 0);
+    expect(delivery.gapUpTo(12)).toEqual({ first: 9, last: 12 });
+  });
+
+  test("is nothing once the flow could go on behind the last message and nothing was gone by then", () => {
+    delivery.gapUpTo(AFTER);
+    full = true;
+    receive(1, 5, 0);
+    full = false;
+    expect(delivery.gapUpTo(5)).toBeUndefined();
+    expect(delivery.gapUpTo(8)).toBeUndefined();
+  });
+
+  test("is nothing between two messages unless the flow had to stop", () => {
+    delivery.gapUpTo(AFTER);
+    receive(1, 5, 20);
     receive(2, 15, 19);
     expect(delivery.gapUpTo(14)).toBeUndefined();
   });
