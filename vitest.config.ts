@@ -1,5 +1,10 @@
 import { defineConfig, type ViteUserConfig } from "vitest/config";
 
+/** What counts on time, or takes both cores: nothing else may run meanwhile. */
+const alone = ["chaos", "cluster", "outages", "rebalance", "rolling-restart"].map(
+  (name) => `test/fault/${name}.test.ts`,
+);
+
 /** Real servers and faults on two cores: slow is normal, stuck is not. */
 const withServers = {
   globalSetup: "test/support/global-setup.ts",
@@ -20,18 +25,22 @@ const config: ViteUserConfig = defineConfig({
       { extends: true, test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
       {
         extends: true,
-        test: { ...withServers, name: "integration", include: ["test/integration/**/*.test.ts"] },
+        test: {
+          ...withServers,
+          name: "integration",
+          include: ["test/{integration,fault}/**/*.test.ts"],
+          exclude: alone,
+        },
       },
       {
         extends: true,
         test: {
           ...withServers,
           testTimeout: 60_000,
-          // Faults are about time: nothing else may want the cores meanwhile.
           sequence: { groupOrder: 1 },
           fileParallelism: false,
           name: "fault",
-          include: ["test/fault/**/*.test.ts"],
+          include: alone,
         },
       },
     ],

@@ -2,20 +2,19 @@ import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
 import { complaint, Docktor, processesWith, temporaryFolder } from "../support/cli.ts";
 import { eventually } from "../support/group.ts";
-import { describeOnEachServer, servers } from "../support/servers.ts";
+import { describeOnNewestServer, describeOnSystemsServer } from "../support/servers.ts";
 
-describeOnEachServer("docktor demo", ({ version }) => {
-  const binary = servers.find((server) => server.version === version)?.binary ?? "";
+/** A demo whose files are all in a folder of the test's, which all its processes name. */
+function demo(binary: string, ...args: string[]): { folder: string; command: Docktor } {
+  const folder = temporaryFolder();
+  const env = { NATS_SERVER: binary, TMPDIR: folder, NATS_URL: "nats://127.0.0.1:1" };
+  return { folder, command: new Docktor(["demo", ...args], { env, cwd: folder }) };
+}
 
-  /** A demo whose files are all in a folder of the test's, which all its processes name. */
-  function demo(...args: string[]): { folder: string; command: Docktor } {
-    const folder = temporaryFolder();
-    const env = { NATS_SERVER: binary, TMPDIR: folder, NATS_URL: "nats://127.0.0.1:1" };
-    return { folder, command: new Docktor(["demo", ...args], { env, cwd: folder }) };
-  }
-
+// What someone sees who has just cloned the repository.
+describeOnSystemsServer("docktor demo", ({ binary }) => {
   test("--json ends by itself with the contract's line, and leaves nothing behind", async () => {
-    const { folder, command } = demo("--json");
+    const { folder, command } = demo(binary, "--json");
     await command.says("member-5 starts", 60_000);
     // Five members, the server and its guard; what ends later is not in the way of what follows.
     expect(processesWith(folder).length).toBeGreaterThanOrEqual(7);
@@ -53,9 +52,11 @@ describeOnEachServer("docktor demo", ({ version }) => {
     expect(readdirSync(folder)).toEqual([]);
     await eventually("no process is left", () => processesWith(folder).length === 0);
   }, 90_000);
+});
 
+describeOnNewestServer("docktor demo", ({ binary }) => {
   test("Ctrl-C ends everything", async () => {
-    const { folder, command } = demo();
+    const { folder, command } = demo(binary);
     await command.says("member-2 starts", 30_000);
     command.kill("SIGINT");
     const ended = await command.ended;
@@ -66,7 +67,7 @@ describeOnEachServer("docktor demo", ({ version }) => {
   });
 
   test("so does a member that ends by itself", async () => {
-    const { folder, command } = demo();
+    const { folder, command } = demo(binary);
     await command.says("member-1 32");
     const [member = ""] = processesWith(folder).filter((line) =>
       line.includes("member-id=member-1"),
@@ -80,7 +81,7 @@ describeOnEachServer("docktor demo", ({ version }) => {
   });
 
   test("so does the end of its server", async () => {
-    const { folder, command } = demo();
+    const { folder, command } = demo(binary);
     await command.says("member-1 32");
     const [server = ""] = processesWith(folder).filter((line) => line.includes(binary));
     process.kill(Number.parseInt(server, 10), "SIGKILL");
@@ -92,7 +93,7 @@ describeOnEachServer("docktor demo", ({ version }) => {
   });
 
   test("killed itself, it leaves no process", async () => {
-    const { folder, command } = demo();
+    const { folder, command } = demo(binary);
     await command.says("member-1 32");
     command.kill("SIGKILL");
     await command.ended;

@@ -310,7 +310,8 @@ describeOnEachServer("a producer", ({ start }) => {
     await producer.publish("key", "");
     await producer.close();
     expect(connection.isClosed()).toBe(false);
-    expect(timers()).toBe(timersBefore);
+    // One that an earlier test has left may have run out.
+    expect(timers()).toBeLessThanOrEqual(timersBefore);
     const protocol = connection as unknown as {
       protocol: { subscriptions: { size(): number }; listeners: unknown[] };
     };

@@ -14,8 +14,12 @@ declare module "vitest" {
   }
 }
 
-/** Finds the servers once per run, so that `npx vitest` works by itself as `make test` does. */
+/**
+ * Finds the servers, and compiles what tests start as processes, so that `npx vitest` works by itself
+ * as `make test` does.
+ */
 export default async function setup(project: TestProject): Promise<void> {
+  execFileSync("npm", ["run", "--silent", "build"]);
   const system = await runScript("scripts/nats-server.sh");
   if ("missing" in system) throw new Error(system.missing);
   const newest = await runScript("scripts/newest-nats-server.sh");

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, inject, test, vi } from "vitest";
 import { EmbeddedServer, type EmbeddedServerOptions } from "../../src/nats/embedded-server.ts";
 import { Cluster } from "./cluster.ts";
-import "./global-setup.ts";
+import type { TestServer } from "./global-setup.ts";
 import { closeAll } from "./group.ts";
 
 const provided = inject("servers");
@@ -15,6 +15,8 @@ export interface ServerContext {
   /** The server in words, with its version. */
   name: string;
   version: string;
+  /** Where its program is. */
+  binary: string;
   /** Starts a server, which is stopped after the test. */
   start: (options?: EmbeddedServerOptions) => Promise<EmbeddedServer>;
   /** Starts a cluster of three, which is stopped after the test. */
@@ -32,16 +34,39 @@ export function describeOnEachServer(
   title: string,
   define: (context: ServerContext) => void,
 ): void {
-  for (const server of provided) {
-    if ("missing" in server) {
-      describeMissing(`${title} (${server.name})`, server.missing);
-    } else {
-      const name = `nats-server ${server.version}`;
-      describe(`${title} (${name})`, () => {
-        define({ name, version: server.version, ...startForOneTest(server.binary) });
-      });
-    }
+  for (const server of provided) describeOn(server, title, define);
+}
+
+/** The same on the system's nats-server alone, for what takes long and is not about the server. */
+export function describeOnSystemsServer(
+  title: string,
+  define: (context: ServerContext) => void,
+): void {
+  for (const server of provided.slice(0, 1)) describeOn(server, title, define);
+}
+
+/** The same on the newest nats-server alone. */
+export function describeOnNewestServer(
+  title: string,
+  define: (context: ServerContext) => void,
+): void {
+  for (const server of provided.slice(-1)) describeOn(server, title, define);
+}
+
+function describeOn(
+  server: TestServer,
+  title: string,
+  define: (context: ServerContext) => void,
+): void {
+  if ("missing" in server) {
+    describeMissing(`${title} (${server.name})`, server.missing);
+    return;
   }
+  const { binary, version } = server;
+  const name = `nats-server ${version}`;
+  describe(`${title} (${name})`, () => {
+    define({ name, version, binary, ...startForOneTest(binary) });
+  });
 }
 
 function describeMissing(title: string, reason: string): void {
