@@ -15,7 +15,8 @@ const withServers = {
 const config: ViteUserConfig = defineConfig({
   test: {
     pool: "forks",
-    maxWorkers: 2,
+    // One more than the cores of a small machine: most of what tests do is wait.
+    maxWorkers: 3,
     // A flake is a bug: nothing is tried twice.
     retry: 0,
     // CI counts from the file.
