@@ -8,6 +8,7 @@ import { DocktorError, toDocktorError } from "../errors.ts";
 import type { StreamPosition } from "../lease/checkpoint.ts";
 import type { Lease } from "../lease/lease.ts";
 import { watchLiveness } from "../lease/liveness.ts";
+import { NeighbourWatch } from "../lease/neighbour.ts";
 import type { MemberState, Roster } from "../lease/records.ts";
 import {
   changeRoster,
@@ -61,13 +62,16 @@ export class Member {
   readonly #view: GroupView;
   readonly #rebalancer: Rebalancer;
   readonly #arrivals: Arrivals;
+  readonly #neighbour: NeighbourWatch;
   readonly #stopped = new AbortController();
   readonly #changed = new Set<() => void>();
   #settledRevision = 0;
   #watching: Promise<void> = Promise.resolve();
 
   private constructor(options: MemberOptions, session: Session) {
-    const { clock, leases, partitions, drainTimeoutMs, lookAtStream, work, observer } = options;
+    const { clock, identity, sessions, leases, observer } = options;
+    const { partitions, drainTimeoutMs, lookAtStream, work } = options;
+    const onError = (error: unknown): void => observer.error(toDocktorError(error));
     this.#options = options;
     this.#session = session;
     this.lost = session.lost;
@@ -77,8 +81,9 @@ export class Member {
       clock,
       lookMs: Math.max(1_000, session.ttlMs / 5),
       onChange: () => this.#onChange(),
-      onError: (error) => observer.error(error),
+      onError,
     });
+    this.#neighbour = new NeighbourWatch({ clock, identity, sessions, leases, session, onError });
     this.#rebalancer = new Rebalancer({
       clock,
       store: leases,
@@ -89,7 +94,7 @@ export class Member {
       lookAtStream,
       work,
       onSettled: (revision) => this.#onSettled(revision),
-      onError: (error) => observer.error(error),
+      onError,
     });
   }
 
@@ -216,6 +221,7 @@ export class Member {
 
   async #stop(): Promise<void> {
     this.#stopped.abort();
+    this.#neighbour.stop();
     const left = new DocktorError("CLOSED", `member ${this.#options.memberId} left the group`);
     this.#rebalancer.abort(this.lost.aborted ? toDocktorError(this.lost.reason) : left);
     await Promise.all([this.#view.stop(), this.#watching]);
@@ -223,6 +229,7 @@ export class Member {
 
   #onChange(): void {
     this.#arrivals.see(this.#view.members);
+    if (!this.#stopped.signal.aborted) this.#neighbour.follow(this.#view.members);
     this.#rebalancer.evaluate();
     this.#wake();
   }

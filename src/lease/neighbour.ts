@@ -1,0 +1,141 @@
+/**
+ * Watches over one other member, the next on the roster, so that its crash is known when its TTL
+ * is over: the server may take a quarter of a second more to expire a record, and version 2.9 does so
+ * without a word.
+ *
+ * Every renewal is seen as it is made. When none has come for a TTL, counted on the observer's own
+ * monotonic clock from when it saw the last, its owner has stopped, as it trusts that renewal for less
+ * than a TTL from before it was sent. The record is replaced by compare-and-set: a renewal that was
+ * made and not seen wins. Who is not found dead here, as of two neighbours that die together, is
+ * found by those who look after everyone.
+ */
+import { type Clock, slept } from "../clock.ts";
+import { isDocktorError } from "../errors.ts";
+import { parseSession, type SessionRecord } from "./records.ts";
+import { changeRoster, endLife, type GroupIdentity, type Members } from "./roster.ts";
+import type { Session } from "./session.ts";
+import { ABSENT, type Store } from "./store.ts";
+
+/** How long to wait before a watch that broke, or had missed a renewal, is opened again. */
+const RETRY_MS = 250;
+
+/** What watching over a neighbour needs. */
+export interface NeighbourOptions {
+  clock: Clock;
+  identity: GroupIdentity;
+  sessions: Store;
+  leases: Store;
+  session: Session;
+  onError: (error: unknown) => void;
+}
+
+/** One life of a member. */
+interface Life {
+  readonly id: string;
+  readonly incarnation: string;
+}
+
+/** The last renewal that was seen; none with the revision {@link ABSENT}. */
+interface Renewal {
+  revision: number;
+  /** On the observer's clock. */
+  seenAt: number;
+}
+
+/** Watches over the member that comes next on the roster, whoever that is. */
+export class NeighbourWatch {
+  readonly #options: NeighbourOptions;
+  #neighbour: Life | undefined;
+  #watching = new AbortController();
+
+  constructor(options: NeighbourOptions) {
+    this.#options = options;
+  }
+
+  /** Goes over to the neighbour on this roster, if it is another. */
+  follow(members: Members): void {
+    const next = neighbourOf(this.#options.session.memberId, members);
+    if (next?.incarnation === this.#neighbour?.incarnation) return;
+    this.stop();
+    this.#neighbour = next;
+    this.#watching = new AbortController();
+    if (next !== undefined) void this.#watch(next, this.#watching.signal);
+  }
+
+  /** Watches over nobody any more. */
+  stop(): void {
+    this.#watching.abort();
+    this.#neighbour = undefined;
+  }
+
+  async #watch(life: Life, signal: AbortSignal): Promise<void> {
+    const { clock, onError } = this.#options;
+    do {
+      const turn = new AbortController();
+      const end = (): void => turn.abort();
+      signal.addEventListener("abort", end);
+      const last: Renewal = { revision: ABSENT, seenAt: clock.now() };
+      void this.#see(life, last, turn.signal).then(end);
+      try {
+        if (await this.#silent(last, turn.signal)) await this.#declareDead(life, last.revision);
+      } catch (error) {
+        onError(error);
+      }
+      end();
+      signal.removeEventListener("abort", end);
+    } while (await slept(clock, RETRY_MS, signal));
+  }
+
+  /** Notes each renewal; resolves when the watch has ended. */
+  async #see({ id, incarnation }: Life, last: Renewal, signal: AbortSignal): Promise<void> {
+    const { clock, sessions } = this.#options;
+    try {
+      for await (const { revision, value } of sessions.watch(id, signal)) {
+        last.revision = lives(id, incarnation, value) ? revision : ABSENT;
+        last.seenAt = clock.now();
+      }
+    } catch {
+      // Whoever renews its session in the same bucket tells.
+    }
+  }
+
+  /** Resolves once a record that was seen has not been renewed for a TTL; false when the watch ends. */
+  async #silent(last: Renewal, signal: AbortSignal): Promise<boolean> {
+    const { clock, session } = this.#options;
+    for (;;) {
+      const leftMs = last.seenAt + session.ttlMs - clock.now();
+      if (leftMs <= 0 && last.revision !== ABSENT) return true;
+      if (!(await slept(clock, leftMs > 0 ? leftMs : session.ttlMs, signal))) return false;
+    }
+  }
+
+  /** Ends that life, unless its record has another revision by now. */
+  async #declareDead({ id, incarnation }: Life, revision: number): Promise<void> {
+    const { sessions, leases, identity, session } = this.#options;
+    if (!session.trusted()) return;
+    try {
+      const record: SessionRecord = { incarnation, expired: true };
+      await sessions.write(id, record, revision);
+    } catch (error) {
+      // Renewed, or ended, or expired: then it is gone for everyone to see.
+      if (isDocktorError(error, "CONFLICT")) return;
+      throw error;
+    }
+    await changeRoster(leases, identity, (roster) => endLife(roster, id, incarnation));
+  }
+}
+
+/** The next member by id, around the end; undefined when there is no other that is expected to live. */
+function neighbourOf(memberId: string, members: Members): Life | undefined {
+  const living = Object.keys(members).filter((id) => members[id]?.state !== "restarting");
+  const others = living.filter((id) => id !== memberId).sort();
+  const id = others.find((each) => each > memberId) ?? others[0];
+  const incarnation = id === undefined ? undefined : members[id]?.incarnation;
+  return id === undefined || incarnation === undefined ? undefined : { id, incarnation };
+}
+
+function lives(id: string, incarnation: string, value: unknown): boolean {
+  if (value === undefined) return false;
+  const record = parseSession(id, value);
+  return record.incarnation === incarnation && record.expired === undefined;
+}
