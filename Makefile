@@ -43,6 +43,11 @@ bench-failover: build ## Measure hand-overs, crashes and pauses, 100 of each (ab
 	npx tsc -p tsconfig.bench.json
 	NATS_SERVER="$$(scripts/nats-server.sh)" node .cache/bench/bench/failover.js
 
+.PHONY: churn
+churn: build ## Have members come and go for MINUTES=30, and see that nothing grows or is left behind
+	npx tsc -p tsconfig.bench.json
+	NATS_SERVER="$$(scripts/nats-server.sh)" node .cache/bench/bench/churn.js
+
 .PHONY: chaos
 chaos: build ## Replay faults on a group: SEED=… or SEEDS=1..20, DURATION=30 (s), SERVERS=1|3
 	npx tsc -p tsconfig.chaos.json

@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { now, until } from "./clock.ts";
-import type { Command, Report } from "./member.ts";
+import type { Command, Health, Report } from "./member.ts";
 
 const MEMBER = fileURLToPath(new URL("./member.js", import.meta.url));
 
@@ -82,6 +82,21 @@ export class Group {
     return at;
   }
 
+  /** What its process holds. */
+  async health(memberId: string): Promise<Health> {
+    const { child } = this.#member(memberId);
+    const told = new Promise<Health>((resolve) => {
+      const listen = (report: Report): void => {
+        if (report.type !== "health") return;
+        child.off("message", listen);
+        resolve(report);
+      };
+      child.on("message", listen);
+    });
+    child.send("health" satisfies Command);
+    return await told;
+  }
+
   /** Forgets what was reported so far. */
   forget(): void {
     for (const reports of [this.firsts, this.lost, this.lasts, this.released]) reports.length = 0;
@@ -101,14 +116,21 @@ export class Group {
   async end(): Promise<void> {
     const children = [...this.#members.values()].map(({ child }) => child);
     const exited = children.map((child) => once(child, "exit"));
+    this.#members.clear();
     for (const child of children) child.disconnect();
     await Promise.all(exited);
   }
 
   #spawn(memberId: string): Member {
     const { url, partitions, ttlMs } = this.#options;
-    const child = fork(MEMBER, [url, memberId, String(partitions), String(ttlMs)]);
+    const child = fork(MEMBER, [url, memberId, String(partitions), String(ttlMs)], {
+      execArgv: ["--expose-gc"],
+    });
     const member: Member = { child, joined: false, partitions: [] };
+    child.once("exit", (code, signal) => {
+      if (this.#members.get(memberId) !== member) return;
+      throw new Error(`${memberId} ended by itself, with ${signal ?? code}`);
+    });
     child.on("message", (report: Report) => this.#on(report, memberId, member));
     this.#members.set(memberId, member);
     return member;
@@ -125,6 +147,6 @@ export class Group {
     else if (report.type === "first") this.firsts.push({ ...report, memberId });
     else if (report.type === "lost") this.lost.push({ ...report, memberId });
     else if (report.type === "last") this.lasts.push({ ...report, memberId });
-    else this.released.push({ ...report, memberId });
+    else if (report.type === "released") this.released.push({ ...report, memberId });
   }
 }

@@ -6,7 +6,15 @@ import { Consumer } from "../src/index.ts";
 import { now } from "./clock.ts";
 
 /** What the parent says. */
-export type Command = "join" | "leave";
+export type Command = "join" | "leave" | "health";
+
+/** What a member's process holds. */
+export interface Health {
+  /** After a collection of garbage, in bytes. */
+  heapUsed: number;
+  /** Sockets, timers and all else that keeps the event loop going. */
+  handles: number;
+}
 
 /** The messages of one partition that a member handled in one epoch. */
 export interface Handled {
@@ -26,7 +34,8 @@ export type Report =
   | { type: "lost"; partition: number; epoch: number; at: number; reason: string }
   /** The latest start of a handler in an epoch, told a while after it was lost; 0 if there was none. */
   | { type: "last"; partition: number; epoch: number; at: number }
-  | { type: "rebalance"; partitions: readonly number[] };
+  | { type: "rebalance"; partitions: readonly number[] }
+  | ({ type: "health" } & Health);
 
 const [servers = "", memberId = "", partitions = "32", ttlMs = "5000"] = process.argv.slice(2);
 let consumer: Consumer | undefined;
@@ -82,8 +91,15 @@ async function join(): Promise<void> {
   });
 }
 
+function health(): Health {
+  globalThis.gc?.();
+  const { heapUsed } = process.memoryUsage();
+  return { heapUsed, handles: process.getActiveResourcesInfo().length };
+}
+
 process.on("message", (command: Command) => {
-  void (command === "join" ? join() : consumer?.drain());
+  if (command === "health") report({ type: "health", ...health() });
+  else void (command === "join" ? join() : consumer?.drain());
 });
 process.once("disconnect", () => {
   void consumer?.close().then(() => process.exit());

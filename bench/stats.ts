@@ -22,3 +22,8 @@ export function summarize(durations: readonly number[]): Summary {
 export function inWords({ count, p50, p99, max }: Summary): string {
   return `${count} times, p50 ${p50} ms, p99 ${p99} ms, max ${max} ms`;
 }
+
+/** The value in the middle. */
+export function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
