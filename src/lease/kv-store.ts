@@ -118,7 +118,7 @@ export class KvStore implements SessionStore {
       if (signal.aborted) return;
       for await (const change of changes) yield decode(change);
     } catch (error) {
-      throw this.#explain(error, "watch");
+      throw this.#explain(error, "watch keys");
     } finally {
       signal.removeEventListener("abort", stop);
       stop();
@@ -133,7 +133,7 @@ export class KvStore implements SessionStore {
       return found?.seq ?? ABSENT;
     } catch (error) {
       if (isMessageNotFound(error)) return ABSENT;
-      throw this.#explain(error, "look at");
+      throw this.#explain(error, "read the newest revision");
     }
   }
 
@@ -149,7 +149,7 @@ export class KvStore implements SessionStore {
         ttlMs: info.config.max_age / 1e6,
       };
     } catch (error) {
-      throw this.#explain(error, "look at");
+      throw this.#explain(error, "list the live keys");
     }
   }
 

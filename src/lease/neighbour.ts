@@ -10,10 +10,9 @@
  * found by those who look after everyone.
  */
 import { type Clock, slept } from "../clock.ts";
-import { isDocktorError } from "../errors.ts";
-import { parseSession, type SessionRecord } from "./records.ts";
+import { parseSession } from "./records.ts";
 import { changeRoster, endLife, type GroupIdentity, type Members } from "./roster.ts";
-import type { Session } from "./session.ts";
+import { expireSession, type Session } from "./session.ts";
 import { ABSENT, type Store } from "./store.ts";
 
 /** How long to wait before a watch that broke, or had missed a renewal, is opened again. */
@@ -113,14 +112,8 @@ export class NeighbourWatch {
   async #declareDead({ id, incarnation }: Life, revision: number): Promise<void> {
     const { sessions, leases, identity, session } = this.#options;
     if (!session.trusted()) return;
-    try {
-      const record: SessionRecord = { incarnation, expired: true };
-      await sessions.write(id, record, revision);
-    } catch (error) {
-      // Renewed, or ended, or expired: then it is gone for everyone to see.
-      if (isDocktorError(error, "CONFLICT")) return;
-      throw error;
-    }
+    // Else it was renewed, or has ended, or has expired: then it is gone for everyone to see.
+    if (!(await expireSession(sessions, id, incarnation, revision))) return;
     await changeRoster(leases, identity, (roster) => endLife(roster, id, incarnation));
   }
 }

@@ -187,16 +187,18 @@ async function vacancy(options: OpenSessionOptions): Promise<number> {
 }
 
 /**
- * Declares a session dead whose record is gone, and makes sure that it cannot be
- * renewed any more. Returns whether it is dead: false when the record is there.
+ * Declares a session dead, and makes sure that it cannot be renewed any more: one whose record is gone,
+ * or one that was not renewed for a TTL after it was seen with the revision `seen`. Returns whether it is
+ * dead: false when its record is there, or has been renewed.
  */
 export async function expireSession(
   store: Store,
   memberId: string,
   incarnation: string,
+  seen: number = ABSENT,
 ): Promise<boolean> {
   try {
-    await store.write(memberId, { incarnation, expired: true } satisfies SessionRecord, ABSENT);
+    await store.write(memberId, { incarnation, expired: true } satisfies SessionRecord, seen);
     return true;
   } catch (error) {
     const known = toDocktorError(error);

@@ -41,6 +41,7 @@ const ownedByA = async (members: Members): Promise<void> => {
 };
 
 const claims: Does = (member) => member.claim();
+const claimsFromSilent: Does = (member) => member.claimFromSilent();
 const rests: Does = () => Promise.resolve();
 const handles: Does = (member) => member.handle();
 
@@ -97,6 +98,13 @@ describe("in every interleaving the invariants hold when", () => {
       passages: 4,
       faults: 1,
       settles: false,
+    },
+    "an owner falls asleep, and its neighbour watches": {
+      before: ownedByA,
+      scripts: { a: handles, b: inTurn(claimsFromSilent, handles) },
+      mayPause: ["a"],
+      passages: 6,
+      faults: 0,
     },
     "a claimer falls asleep": {
       before: joined,
@@ -164,6 +172,17 @@ describe("the search notices a protocol that", () => {
         mutation: { trust: 1.5 },
       },
       wrong: /a trusts its session, which has expired/,
+    },
+    "does not wait for a whole TTL without a renewal": {
+      scenario: {
+        before: ownedByA,
+        scripts: { a: rests, b: claimsFromSilent },
+        mayPause: ["a"],
+        passages: 4,
+        faults: 0,
+        mutation: { patience: 0.8 },
+      },
+      wrong: /a was declared dead, and trusts itself/,
     },
     "takes a lease without asking whether its owner lives": {
       scenario: {

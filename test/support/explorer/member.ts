@@ -72,9 +72,18 @@ export class ModelMember {
 
   /** Claims the partition if it is free, an orphan, or left over from a failed step of its own. */
   async claim(): Promise<boolean> {
+    return await this.#claimIf((seen) => this.#claimable(seen));
+  }
+
+  /** As a neighbour of its owner: claims the partition if that one renews nothing for a TTL. */
+  async claimFromSilent(): Promise<boolean> {
+    return await this.#claimIf((seen) => this.#fallenSilent(seen));
+  }
+
+  async #claimIf(claimable: (seen: LeaseEntry | undefined) => Promise<boolean>): Promise<boolean> {
     return await this.#try(async () => {
       const seen = await this.#seen();
-      if (!(await this.#claimable(seen))) return false;
+      if (!(await claimable(seen))) return false;
       const { leases: store, stream, mutation, tell } = this.#options;
       const early = mutation.looksBeforeItReads ? await stream.look() : undefined;
       const lookAtStream = () => (early ? Promise.resolve(early) : stream.look());
@@ -143,6 +152,17 @@ export class ModelMember {
     if (await expireSession(sessions, owner, incarnation)) return true;
     const entry = await sessions.get(owner);
     return entry !== undefined && parseSession(owner, entry.value).incarnation !== incarnation;
+  }
+
+  /** Has seen the owner's session, and sees nothing more of it for a TTL, whatever it does. */
+  async #fallenSilent(seen: LeaseEntry | undefined): Promise<boolean> {
+    const { owner, incarnation } = seen?.record ?? {};
+    const { sessions, clock, ttlMs, mutation } = this.#options;
+    if (owner === undefined || incarnation === undefined) return true;
+    const renewal = await sessions.get(owner);
+    if (renewal === undefined) return false;
+    await clock.sleep(ttlMs * (mutation.patience ?? 1));
+    return await expireSession(sessions, owner, incarnation, renewal.revision);
   }
 
   /** Takes a step that may fail as the protocol foresees. */

@@ -8,6 +8,8 @@ import { PARTITION } from "./invariants.ts";
 export interface Mutation {
   /** How much longer than the TTL, as a factor, a session is taken to live. */
   readonly trust?: number;
+  /** How much longer than the TTL, as a factor, a neighbour waits for a renewal. */
+  readonly patience?: number;
   /** Takes the lease of anyone, dead or alive. */
   readonly asksNobody?: true;
   /** Looks at the stream before it reads the checkpoint. */
