@@ -15,7 +15,7 @@ import { Committer } from "./committer.ts";
 import { Delivery, type Gap } from "./delivery.ts";
 import type { Dispatch, Intake } from "./dispatch.ts";
 import {
-  createDurable,
+  createDurableAhead,
   type DurableOptions,
   openDurable,
   preparedDurable,
@@ -191,7 +191,7 @@ export class Pump implements Watched, Staller {
    */
   async prepareNext(): Promise<boolean> {
     await this.#tidying;
-    const { delivered } = await createDurable(this.#durable(this.lease.epoch + 1), "ahead");
+    const { delivered } = await createDurableAhead(this.#durable(this.lease.epoch + 1));
     return delivered.consumer_seq === 0;
   }
 

@@ -96,19 +96,16 @@ describeOnEachServer("a hand-over", ({ start }) => {
     });
     await publish(url, [{ key: keysOf(1, 2)[0] ?? "", data: "" }], 2);
     await eventually("it is being handled", () => called);
-    const { name } = await createDurable(
-      {
-        ...identity,
-        link: connection,
-        workQueue: false,
-        partition: 1,
-        epoch: 2,
-        after: 0,
-        maxUncommitted: 1_024,
-        creations: new PQueue(),
-      },
-      "ahead",
-    );
+    const { name } = await createDurable({
+      ...identity,
+      link: connection,
+      workQueue: false,
+      partition: 1,
+      epoch: 2,
+      after: 0,
+      maxUncommitted: 1_024,
+      creations: new PQueue(),
+    });
     const used = await connection.jetstream.consumers.get(STREAM, name);
     expect((await used.next())?.seq).toBe(1);
     const leases = await bucket(url, leasesBucket(STREAM, GROUP));
