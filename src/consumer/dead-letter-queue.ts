@@ -5,10 +5,10 @@ import { findBucket } from "../lease/kv-store.ts";
 import { checkpointKey, parseCheckpoint } from "../lease/records.ts";
 import { type ConnectionSource, type Link, openLink } from "../nats/connection.ts";
 import { fromNats } from "../nats/errors.ts";
+import { readStream } from "../nats/stream.ts";
 import { checkName, leasesBucket } from "../partition/names.ts";
 import { DeadLetterStream, type StoredDeadLetter } from "./dead-letter-stream.ts";
 import { encodeReplay } from "./replay.ts";
-import { readStream } from "./resources.ts";
 
 /** How often to look whether a replay has been dealt with. */
 const LOOK_MS = 100;
@@ -51,7 +51,7 @@ export class DeadLetterQueue implements AsyncDisposable {
     const stream = checkName("stream", options.stream);
     const link = await openLink(options, `docktor dead letters of ${stream}`);
     try {
-      await readStream(link, stream);
+      await readStream(link.manager, stream);
     } catch (error) {
       await link.close();
       throw error;

@@ -16,6 +16,7 @@ import type { Store } from "../lease/store.ts";
 import { findConsumer } from "../nats/consumer.ts";
 import { type ConnectionSource, type Link, openLink } from "../nats/connection.ts";
 import { fromNats, isStreamNotFound } from "../nats/errors.ts";
+import { readStream } from "../nats/stream.ts";
 import { type MemberStatusState, readMembers } from "./group-members.ts";
 import { checkName, durableName, leasesBucket, membersBucket, partitionSubject } from "./names.ts";
 import { readTopology } from "./topology.ts";
@@ -116,7 +117,7 @@ class GroupReader {
   }
 
   static async open(link: Link, stream: string, group: string): Promise<GroupReader> {
-    await requireStream(link, stream, group);
+    await readStream(link.manager, stream);
     const store = await findBucket(link, leasesBucket(stream, group));
     const entry = await store?.get(ROSTER_KEY);
     if (store === undefined || entry === undefined) throw notFound(stream, group);
@@ -229,19 +230,6 @@ function rates(
   const perSecond = (count: number): number =>
     elapsedMs === 0 ? 0 : Math.round((count / elapsedMs) * 10_000) / 10;
   return { rateIn: perSecond(arrived), rateOut: perSecond(handled) };
-}
-
-async function requireStream(link: Link, stream: string, group: string): Promise<void> {
-  try {
-    await link.manager.streams.info(stream);
-  } catch (error) {
-    if (!isStreamNotFound(error)) throw fromNats(error, `read stream ${stream}`);
-    throw new DocktorError(
-      "STREAM_NOT_FOUND",
-      `stream ${stream} does not exist: look at its name, or create it and the group with "docktor consume --stream ${stream} --group ${group}"`,
-      { cause: error },
-    );
-  }
 }
 
 function notFound(stream: string, group: string): DocktorError {
