@@ -138,6 +138,18 @@ export function parseSession(key: string, value: unknown): SessionRecord {
   throw invalid(key);
 }
 
+/**
+ * Whether the record under `key` is that of this life of the member, and nobody has declared it dead;
+ * `value` is undefined when there is none.
+ *
+ * @throws DocktorError RECORD_INVALID
+ */
+export function isLiveSession(key: string, value: unknown, incarnation: string): boolean {
+  if (value === undefined) return false;
+  const record = parseSession(key, value);
+  return record.incarnation === incarnation && record.expired === undefined;
+}
+
 /** The roster. @throws DocktorError RECORD_INVALID */
 export function parseRoster(value: unknown): Roster {
   if (

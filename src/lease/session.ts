@@ -4,7 +4,7 @@
  */
 import { type Clock, slept } from "../clock.ts";
 import { DocktorError, isDocktorError, toDocktorError } from "../errors.ts";
-import { parseSession, type SessionRecord } from "./records.ts";
+import { isLiveSession, parseSession, type SessionRecord } from "./records.ts";
 import { ABSENT, type Store } from "./store.ts";
 
 /** The share of the TTL by which a member stops before the server may forget it. */
@@ -134,8 +134,7 @@ export class Session {
     try {
       const entry = await this.#store.get(this.memberId);
       if (entry === undefined) return false;
-      const record = parseSession(this.memberId, entry.value);
-      if (record.expired || record.incarnation !== this.incarnation) return false;
+      if (!isLiveSession(this.memberId, entry.value, this.incarnation)) return false;
       this.#revision = entry.revision;
       return true;
     } catch {
