@@ -15,7 +15,7 @@ import {
 import type { Store } from "../lease/store.ts";
 import { findConsumer } from "../nats/consumer.ts";
 import { type ConnectionSource, type Link, openLink } from "../nats/connection.ts";
-import { fromNats, isStreamNotFound } from "../nats/errors.ts";
+import { fromNats } from "../nats/errors.ts";
 import { readStream } from "../nats/stream.ts";
 import { type MemberStatusState, readMembers } from "./group-members.ts";
 import { checkName, durableName, leasesBucket, membersBucket, partitionSubject } from "./names.ts";
@@ -196,20 +196,8 @@ class GroupReader {
       await consumers.delete(this.#scope.stream, counter.name);
       return counter.num_pending;
     } catch (error) {
-      throw this.#explain(error);
+      throw fromNats(error, `count the messages of partition ${partition}`);
     }
-  }
-
-  #explain(error: unknown): DocktorError {
-    if (!isStreamNotFound(error))
-      return fromNats(error, `read the consumers of ${this.#scope.stream}`);
-    return new DocktorError(
-      "STREAM_NOT_FOUND",
-      `stream ${this.#scope.stream} does not exist any more`,
-      {
-        cause: error,
-      },
-    );
   }
 }
 
