@@ -45,7 +45,7 @@ export class DeadLetterQueue implements AsyncDisposable {
   /**
    * Connects.
    *
-   * @throws DocktorError STREAM_NOT_FOUND and those of the connection
+   * @throws DocktorError INVALID_OPTION, STREAM_NOT_FOUND and those of the connection
    */
   static async connect(options: DeadLetterQueueOptions): Promise<DeadLetterQueue> {
     const stream = checkName("stream", options.stream);
@@ -59,7 +59,11 @@ export class DeadLetterQueue implements AsyncDisposable {
     return new DeadLetterQueue(link, stream);
   }
 
-  /** All of them, or those of one group, in the order in which they were set aside. */
+  /**
+   * All of them, or those of one group, in the order in which they were set aside.
+   *
+   * @throws DocktorError INVALID_OPTION, TIMEOUT and others, when the next one is asked for
+   */
   async *list(group?: string): AsyncIterable<StoredDeadLetter> {
     if (group !== undefined) checkName("group", group);
     const letters = await DeadLetterStream.find(this.#link, this.#stream);
@@ -80,7 +84,9 @@ export class DeadLetterQueue implements AsyncDisposable {
    * Under the policy `park-key`, messages of its key that come meanwhile are set aside behind it:
    * list again, and replay what is left.
    *
-   * @param timeoutMs for how long to wait, in milliseconds
+   * @param timeoutMs for how long to wait, in milliseconds. Default 30,000. What is pending then is
+   *   tried all the same as soon as a member gets to it.
+   * @throws DocktorError DEAD_LETTER_NOT_FOUND, before any of them is tried; NOT_AUTHORIZED
    */
   async replay(ids: Iterable<number>, timeoutMs = 30_000): Promise<Replayed[]> {
     const letters: StoredDeadLetter[] = [];

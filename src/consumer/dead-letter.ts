@@ -1,4 +1,4 @@
-/** A message set aside: what is stored of it, and under which subject. Pure. */
+/** A message set aside: what is stored of it, and under which subject. */
 import { createHash } from "node:crypto";
 import type { DeadLetterReason } from "../events.ts";
 import type { MessageHeaders } from "../nats/headers.ts";

@@ -8,7 +8,7 @@ import { DocktorError } from "../errors.ts";
 export interface SessionRecord {
   /** Names one life of a member; another one starts when the session is lost. */
   readonly incarnation: string;
-  /** Whether another member declared the session dead. Such a record only blocks its renewal. */
+  /** Set by whoever declared the session dead: the record is there to keep it from being renewed. */
   readonly expired?: true;
 }
 

@@ -64,7 +64,7 @@ export interface GroupStatus {
 /**
  * Describes a group, with or without live members.
  *
- * @throws DocktorError GROUP_NOT_FOUND, STREAM_NOT_FOUND and those of the connection
+ * @throws DocktorError INVALID_OPTION, GROUP_NOT_FOUND, STREAM_NOT_FOUND and those of the connection
  */
 export async function describeGroup(options: DescribeGroupOptions): Promise<GroupStatus> {
   const stream = checkName("stream", options.stream);
