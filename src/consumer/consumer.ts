@@ -105,7 +105,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
   async run(handlers: Handlers): Promise<void> {
     checkHandlers(handlers, this.#settings);
     if (this.#state !== "idle") {
-      throw new DocktorError("CLOSED", `a consumer runs once; this one is ${this.#state}`);
+      throw new DocktorError(
+        "CLOSED",
+        `a consumer runs once, and this one is ${this.#state}: create another one`,
+      );
     }
     this.#state = "joining";
     try {

@@ -121,7 +121,7 @@ export class Session {
         pauseMs = this.ttlMs / RENEWALS;
       } catch (error) {
         if (isDocktorError(error, "CONFLICT") && !(await this.#recover())) {
-          return this.#lose("expired, or another member took its id", error);
+          return this.#lose("expired, was declared dead, or was replaced under the same id", error);
         }
         // Whatever it was, only the deadline decides: try again well before it.
         pauseMs = this.ttlMs / RENEWALS / 5;
@@ -160,7 +160,11 @@ export class Session {
     if (this.#stopped.signal.aborted) return;
     this.#stopped.abort();
     this.#lost.abort(
-      new DocktorError("SESSION_LOST", `the session of member ${this.memberId} ${why}`, { cause }),
+      new DocktorError(
+        "SESSION_LOST",
+        `the session of member ${this.memberId} ${why}: others may take over its partitions`,
+        { cause },
+      ),
     );
   }
 }
