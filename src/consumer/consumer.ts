@@ -131,7 +131,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
         onError: this.#onError,
       });
       // What is missing for it shows now, and not when the first message fails.
-      if (this.#settings.poison.policy !== "block") await workload.letters();
+      if (this.#settings.poison.policy !== "block") await workload.openLetters();
       this.#membership = new Membership({
         settings: this.#settings,
         resources,

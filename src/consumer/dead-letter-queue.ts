@@ -1,5 +1,5 @@
 /** What groups have set aside, for whoever looks into it: listed, shown, tried again. */
-import { type Clock, systemClock } from "../clock.ts";
+import { systemClock } from "../clock.ts";
 import { DocktorError } from "../errors.ts";
 import { findBucket } from "../lease/kv-store.ts";
 import { checkpointKey, parseCheckpoint } from "../lease/records.ts";
@@ -35,7 +35,6 @@ export interface Replayed {
 export class DeadLetterQueue implements AsyncDisposable {
   readonly #link: Link;
   readonly #stream: string;
-  readonly #clock: Clock = systemClock;
 
   private constructor(link: Link, stream: string) {
     this.#link = link;
@@ -98,11 +97,11 @@ export class DeadLetterQueue implements AsyncDisposable {
     // In the order given: one after the other.
     const asked: { letter: StoredDeadLetter; sequence: number }[] = [];
     for (const letter of letters) asked.push({ letter, sequence: await this.#ask(letter) });
-    const endsAt = this.#clock.now() + timeoutMs;
+    const endsAt = systemClock.now() + timeoutMs;
     const outcomes: Replayed[] = [];
     for (const { letter, sequence } of asked) {
-      while (!(await this.#reached(letter, sequence)) && this.#clock.now() < endsAt) {
-        await this.#clock.sleep(LOOK_MS);
+      while (!(await this.#reached(letter, sequence)) && systemClock.now() < endsAt) {
+        await systemClock.sleep(LOOK_MS);
       }
       outcomes.push({ id: letter.id, outcome: await this.#outcome(letter, sequence) });
     }

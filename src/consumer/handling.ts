@@ -14,7 +14,7 @@ import type { PoisonOfPartition } from "./poison.ts";
 export type Outcome = "handled" | "ended" | "split";
 
 /** Calls the user's handler. */
-type Call = () => Promise<void> | void;
+export type Call = () => Promise<void> | void;
 
 /** The longest error text that is kept with a message's count, in characters. */
 const LONGEST_ERROR = 300;

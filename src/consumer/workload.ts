@@ -64,13 +64,13 @@ export class Workload implements PartitionWork {
     this.#stalls = new StallWatch({
       clock: systemClock,
       afterMs: options.settings.stallAfterMs,
-      stallers: () => [...this.#pumps.values()].filter(({ lease }) => !lease.lost.aborted),
+      pumps: () => [...this.#pumps.values()].filter(({ lease }) => !lease.lost.aborted),
       onStalled: (pump, sequence, stalledMs) => void this.#onStalled(pump, sequence, stalledMs),
     });
   }
 
   /** Opens the group's dead letters; their stream is created when it is missing. */
-  readonly letters = async (): Promise<DeadLetterStream> => {
+  readonly openLetters = async (): Promise<DeadLetterStream> => {
     const { settings, resources } = this.#options;
     const origin = { name: settings.stream, num_replicas: resources.replicas };
     // Each time anew: an operator may have deleted the stream, and with it all letters.
@@ -196,7 +196,7 @@ export class Workload implements PartitionWork {
     const { poison, group, memberId } = settings;
     return new PoisonOfPartition({
       settings: poison,
-      letters: this.letters,
+      letters: this.openLetters,
       group,
       memberId,
       partition,

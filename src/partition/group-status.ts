@@ -1,6 +1,5 @@
 /** What a group is doing: its members, its partitions, how far behind they are. */
-import type { ConsumerInfo } from "@nats-io/jetstream";
-import { AckPolicy, DeliverPolicy } from "@nats-io/jetstream";
+import { AckPolicy, type ConsumerInfo, DeliverPolicy } from "@nats-io/jetstream";
 import { systemClock } from "../clock.ts";
 import { DocktorError } from "../errors.ts";
 import { findBucket } from "../lease/kv-store.ts";
