@@ -2,7 +2,7 @@
 import { EventEmitter } from "node:events";
 import { DocktorError, type ErrorCode, invalidOption, toDocktorError } from "../errors.ts";
 import type { ConsumerEvents, Tell } from "../events.ts";
-import { followChanges } from "../nats/changes.ts";
+import { followChanges } from "../nats/connection-changes.ts";
 import type { Handlers } from "./handlers.ts";
 import { Membership } from "./membership.ts";
 import { type ConsumerOptions, type ConsumerSettings, resolveOptions } from "./options.ts";
