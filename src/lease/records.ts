@@ -13,7 +13,7 @@ export interface SessionRecord {
 }
 
 /**
- * What a member is about.
+ * The state of a member, as the roster has it.
  *
  * - `active`: it takes its share of the partitions
  * - `draining`: it hands its partitions over and leaves for good

@@ -5,7 +5,7 @@ import type { Store } from "../lease/store.ts";
 /**
  * How a member is.
  *
- * - `active`, `draining`: what it is about, by its own word; its session lives
+ * - `active`, `draining`: its state on the roster; its session lives
  * - `restarting`: it stops or has stopped, and is expected back under its id. Its partitions are kept
  *   for it until its `restartDelayMs` has passed, and beyond that until another member is there
  * - `dead`: its session has expired, and nobody was there yet to take it off the roster. Its
