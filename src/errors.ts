@@ -39,11 +39,11 @@ const RETRIABLE = {
   GROUP_NOT_FOUND: false,
   /** A live member has the same id. */
   MEMBER_ID_IN_USE: false,
-  /** A record in the group's buckets is not one of ours. */
+  /** A record in a bucket, or a line of a record file, is not one of docktor's. */
   RECORD_INVALID: false,
   /** A compare-and-set lost against another write. */
   CONFLICT: true,
-  /** The member's session ended: it was not renewed in time, or another took its place. */
+  /** The member's session ended: not renewed in time, declared dead, or its id was taken. */
   SESSION_LOST: true,
   /** Another member owns the partition by now; what this one did since is not committed. */
   FENCED: true,
@@ -118,7 +118,5 @@ export function messageOf(thrown: unknown): string {
 /** Any thrown value as a docktor error; one that already is stays as it is. */
 export function toDocktorError(error: unknown, code: ErrorCode = "UNEXPECTED"): DocktorError {
   if (error instanceof DocktorError) return error;
-  return new DocktorError(code, messageOf(error), {
-    cause: error,
-  });
+  return new DocktorError(code, messageOf(error), { cause: error });
 }

@@ -36,13 +36,6 @@ export { type ConnectionSource, DEFAULT_SERVER } from "./nats/connection.ts";
 export type { MessageHeaders } from "./nats/headers.ts";
 export { EmbeddedServer, type EmbeddedServerOptions } from "./nats/embedded-server.ts";
 export type { MemberStatusState } from "./partition/group-members.ts";
-export { partitionOf } from "./partition/partitioner.ts";
-export type { PublishAck } from "./producer/message.ts";
-export type { ProducerOptions, PublishOrder } from "./producer/options.ts";
-export { type Burst, createPacer, type Pace, type Pacer } from "./producer/pacer.ts";
-export { Producer, type PublishOptions } from "./producer/producer.ts";
-export { type JudgeOptions, judge, type PublishedMessage, type Verdict } from "./record/oracle.ts";
-export { type ProcessedRecord, readRecords, RecordWriter } from "./record/record.ts";
 export {
   type DescribeGroupOptions,
   describeGroup,
@@ -50,3 +43,10 @@ export {
   type MemberStatus,
   type PartitionStatus,
 } from "./partition/group-status.ts";
+export { partitionOf } from "./partition/partitioner.ts";
+export type { PublishAck } from "./producer/message.ts";
+export type { ProducerOptions, PublishOrder } from "./producer/options.ts";
+export { type Burst, createPacer, type Pace, type Pacer } from "./producer/pacer.ts";
+export { Producer, type PublishOptions } from "./producer/producer.ts";
+export { type JudgeOptions, judge, type PublishedMessage, type Verdict } from "./record/oracle.ts";
+export { type ProcessedRecord, readRecords, RecordWriter } from "./record/record.ts";

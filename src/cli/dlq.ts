@@ -1,8 +1,8 @@
 /** `docktor dlq`: what to do about messages that groups have set aside. */
 import type { Command } from "commander";
-import { addDlqList } from "./dlq-list.ts";
-import { addDlqReplay } from "./dlq-replay.ts";
-import { addDlqShow } from "./dlq-show.ts";
+import { addDlqList } from "./dlq/list.ts";
+import { addDlqReplay } from "./dlq/replay.ts";
+import { addDlqShow } from "./dlq/show.ts";
 
 /** Adds the command and its own commands to the program. */
 export function addDlq(program: Command): void {

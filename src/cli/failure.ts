@@ -31,7 +31,7 @@ export function isUsageError(error: unknown): boolean {
 
 /** Prints the one line. */
 export function complain(message: string): void {
-  process.stderr.write(`docktor: ${oneLine(message)}\n`);
+  process.stderr.write(`docktor: ${joinLines(message)}\n`);
 }
 
 /** What went wrong, in words. */
@@ -39,7 +39,7 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function oneLine(text: string): string {
+function joinLines(text: string): string {
   return text
     .split("\n")
     .map((line) => line.trim())

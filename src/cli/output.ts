@@ -1,4 +1,4 @@
-/** Results on stdout. */
+/** Results on stdout, and on a terminal what is under way on stderr. */
 import { EXIT } from "./failure.ts";
 import { json } from "./format.ts";
 
@@ -13,6 +13,11 @@ export function print(line: string): void {
 /** Prints a value as one line of JSON. */
 export function printJson(value: unknown): void {
   print(json(value));
+}
+
+/** Keeps one line up to date for people who watch; without text it is gone. */
+export function showProgress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
 /** Makes the end of the reader an end like any other, not an error. */

@@ -5,7 +5,7 @@ import { complain, EXIT, Exit } from "./failure.ts";
 import { Feed } from "./feed.ts";
 import { count, duration, plural, rate } from "./format.ts";
 import { createLog } from "./log.ts";
-import { print, printJson } from "./output.ts";
+import { print, printJson, showProgress } from "./output.ts";
 import { type PaceFlags, paceOf, RATE_BETWEEN_BURSTS } from "./pace.ts";
 import { withPartitions } from "./partitions.ts";
 import { addSettings } from "./settings.ts";
@@ -81,7 +81,7 @@ async function publish(flags: Flags, command: Command): Promise<void> {
     onFailure: (error) => complain(`a message was not stored: ${error.message}`),
   });
   const startedAt = performance.now();
-  const hideProgress = showProgress(feed);
+  const hideProgress = followProgress(feed);
   try {
     await feed.run();
   } catch (error) {
@@ -106,18 +106,18 @@ function report({ published, failed }: Feed, durationMs: number, json: boolean):
   );
 }
 
-/** Keeps one line up to date for people who watch; returns how to remove it. */
-function showProgress(feed: Feed): () => void {
+/** Shows how far it is; returns how to stop. */
+function followProgress(feed: Feed): () => void {
   if (!process.stderr.isTTY) return () => {};
   let before = 0;
   const timer = setInterval(() => {
     const speed = rate(((feed.published - before) * 1_000) / PROGRESS_MS);
     before = feed.published;
     const failed = feed.failed === 0 ? "" : `, ${count(feed.failed)} failed`;
-    process.stderr.write(`\r\x1b[Kpublished ${count(feed.published)} (${speed})${failed}`);
+    showProgress(`published ${count(feed.published)} (${speed})${failed}`);
   }, PROGRESS_MS);
   return () => {
     clearInterval(timer);
-    process.stderr.write("\r\x1b[K");
+    showProgress("");
   };
 }

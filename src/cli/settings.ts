@@ -98,8 +98,8 @@ const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     text: "only what this consumer group has set aside; default: all groups",
     variables: ["GROUP", "CONSUMER"],
   },
-  key: { flags: "--key <key>", text: "all messages of this key" },
-  all: { flags: "--all", text: "all messages" },
+  key: { flags: "--key <key>", text: "all dead letters of this key" },
+  all: { flags: "--all", text: "all dead letters" },
   timeoutMs: {
     flags: "--timeout-ms <ms>",
     text: "how long to wait for what becomes of them",

@@ -5,7 +5,7 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
 
 /** What became of it. `ended`: it did not succeed before the attempts were ended from outside. */
-export type Outcome = "succeeded" | "exhausted" | "ended";
+export type Attempted = "succeeded" | "exhausted" | "ended";
 
 /** What repeated calls need. */
 export interface AttemptOptions {
@@ -24,7 +24,7 @@ export interface AttemptOptions {
 }
 
 /** Calls it until it succeeds, with pauses that double from 100 ms to 10 s. */
-export async function attempt(options: AttemptOptions): Promise<Outcome> {
+export async function attempt(options: AttemptOptions): Promise<Attempted> {
   const { clock, mayStart, ended, first = 1, last = Infinity, call, onFailure } = options;
   let pauseMs = FIRST_PAUSE_MS;
   for (let number = first; number <= last; number++) {

@@ -2,7 +2,7 @@
  * Lets the event loop turn while there is work without end.
  *
  * Handlers that do not wait for anything are called one after the other without a pause in which
- * a timer could fire or an answer be read; a busy member would miss to renew its session.
+ * a timer could fire or an answer be read; a busy member would fail to renew its session.
  */
 
 /** How long handlers may run on without the event loop turning. */

@@ -8,13 +8,11 @@ import type { Progress } from "./progress.ts";
 
 /** When progress is committed. */
 export interface CommitOptions {
-  /**
-   * How long a handled message may wait for its commit, in milliseconds. Default 250.
-   */
+  /** How long a handled message may wait for its commit, in milliseconds, from 1 to 60,000. Default 250. */
   readonly intervalMs?: number;
   /**
-   * The uncommitted window: how many messages of a partition may be under way or handled
-   * but not committed. After a crash at most so many are handled again. Default 512.
+   * The uncommitted window: how many messages of a partition may be under way or handled but not
+   * committed, from 1 to 100,000. After a crash at most so many are handled again. Default 512.
    */
   readonly window?: number;
 }

@@ -2,7 +2,7 @@
 import { EventEmitter } from "node:events";
 import { DocktorError, type ErrorCode, invalidOption, toDocktorError } from "../errors.ts";
 import type { ConsumerEvents, Tell } from "../events.ts";
-import { followChanges } from "../nats/changes.ts";
+import { followChanges } from "../nats/connection-changes.ts";
 import type { Handlers } from "./handlers.ts";
 import { Membership } from "./membership.ts";
 import { type ConsumerOptions, type ConsumerSettings, resolveOptions } from "./options.ts";
@@ -105,7 +105,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
   async run(handlers: Handlers): Promise<void> {
     checkHandlers(handlers, this.#settings);
     if (this.#state !== "idle") {
-      throw new DocktorError("CLOSED", `a consumer runs once; this one is ${this.#state}`);
+      throw new DocktorError(
+        "CLOSED",
+        `a consumer runs once, and this one is ${this.#state}: create another one`,
+      );
     }
     this.#state = "joining";
     try {
@@ -128,7 +131,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
         onError: this.#onError,
       });
       // What is missing for it shows now, and not when the first message fails.
-      if (this.#settings.poison.policy !== "block") await workload.letters();
+      if (this.#settings.poison.policy !== "block") await workload.openLetters();
       this.#membership = new Membership({
         settings: this.#settings,
         resources,

@@ -1,14 +1,14 @@
 /** What groups have set aside, for whoever looks into it: listed, shown, tried again. */
-import { type Clock, systemClock } from "../clock.ts";
+import { systemClock } from "../clock.ts";
 import { DocktorError } from "../errors.ts";
 import { findBucket } from "../lease/kv-store.ts";
 import { checkpointKey, parseCheckpoint } from "../lease/records.ts";
 import { type ConnectionSource, type Link, openLink } from "../nats/connection.ts";
 import { fromNats } from "../nats/errors.ts";
+import { readStream } from "../nats/stream.ts";
 import { checkName, leasesBucket } from "../partition/names.ts";
 import { DeadLetterStream, type StoredDeadLetter } from "./dead-letter-stream.ts";
 import { encodeReplay } from "./replay.ts";
-import { readStream } from "./resources.ts";
 
 /** How often to look whether a replay has been dealt with. */
 const LOOK_MS = 100;
@@ -35,7 +35,6 @@ export interface Replayed {
 export class DeadLetterQueue implements AsyncDisposable {
   readonly #link: Link;
   readonly #stream: string;
-  readonly #clock: Clock = systemClock;
 
   private constructor(link: Link, stream: string) {
     this.#link = link;
@@ -45,13 +44,13 @@ export class DeadLetterQueue implements AsyncDisposable {
   /**
    * Connects.
    *
-   * @throws DocktorError STREAM_NOT_FOUND and those of the connection
+   * @throws DocktorError INVALID_OPTION, STREAM_NOT_FOUND and those of the connection
    */
   static async connect(options: DeadLetterQueueOptions): Promise<DeadLetterQueue> {
     const stream = checkName("stream", options.stream);
     const link = await openLink(options, `docktor dead letters of ${stream}`);
     try {
-      await readStream(link, stream);
+      await readStream(link.manager, stream);
     } catch (error) {
       await link.close();
       throw error;
@@ -59,7 +58,11 @@ export class DeadLetterQueue implements AsyncDisposable {
     return new DeadLetterQueue(link, stream);
   }
 
-  /** All of them, or those of one group, in the order in which they were set aside. */
+  /**
+   * All of them, or those of one group, in the order in which they were set aside.
+   *
+   * @throws DocktorError INVALID_OPTION, TIMEOUT and others, when the next one is asked for
+   */
   async *list(group?: string): AsyncIterable<StoredDeadLetter> {
     if (group !== undefined) checkName("group", group);
     const letters = await DeadLetterStream.find(this.#link, this.#stream);
@@ -80,7 +83,9 @@ export class DeadLetterQueue implements AsyncDisposable {
    * Under the policy `park-key`, messages of its key that come meanwhile are set aside behind it:
    * list again, and replay what is left.
    *
-   * @param timeoutMs for how long to wait, in milliseconds
+   * @param timeoutMs for how long to wait, in milliseconds. Default 30,000. What is pending then is
+   *   tried all the same as soon as a member gets to it.
+   * @throws DocktorError DEAD_LETTER_NOT_FOUND, before any of them is tried; NOT_AUTHORIZED
    */
   async replay(ids: Iterable<number>, timeoutMs = 30_000): Promise<Replayed[]> {
     const letters: StoredDeadLetter[] = [];
@@ -92,11 +97,11 @@ export class DeadLetterQueue implements AsyncDisposable {
     // In the order given: one after the other.
     const asked: { letter: StoredDeadLetter; sequence: number }[] = [];
     for (const letter of letters) asked.push({ letter, sequence: await this.#ask(letter) });
-    const endsAt = this.#clock.now() + timeoutMs;
+    const endsAt = systemClock.now() + timeoutMs;
     const outcomes: Replayed[] = [];
     for (const { letter, sequence } of asked) {
-      while (!(await this.#reached(letter, sequence)) && this.#clock.now() < endsAt) {
-        await this.#clock.sleep(LOOK_MS);
+      while (!(await this.#reached(letter, sequence)) && systemClock.now() < endsAt) {
+        await systemClock.sleep(LOOK_MS);
       }
       outcomes.push({ id: letter.id, outcome: await this.#outcome(letter, sequence) });
     }

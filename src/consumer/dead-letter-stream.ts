@@ -1,9 +1,10 @@
 /** The stream `<stream>_DLQ`, which keeps the messages that groups of a stream have set aside. */
 import { StorageType, type StoredMsg, type StreamConfig } from "@nats-io/jetstream";
-import { headers as newHeaders, nanos, type MsgHdrs } from "@nats-io/transport-node";
+import { nanos } from "@nats-io/transport-node";
 import { DocktorError } from "../errors.ts";
 import type { Link } from "../nats/connection.ts";
 import { fromNats, isMessageNotFound, isStreamNotFound } from "../nats/errors.ts";
+import { natsHeaders, plainHeaders } from "../nats/headers.ts";
 import { openStream } from "../nats/stream.ts";
 import {
   type DeadLetter,
@@ -83,7 +84,7 @@ export class DeadLetterStream {
         deadLetterSubject(this.#origin, letter),
         letter.data,
         {
-          headers: toNats(encodeDeadLetter(letter)),
+          headers: natsHeaders(encodeDeadLetter(letter)),
           msgID: `${group}.${partition}.${origin.sequence}.${origin.timestamp.getTime()}`,
         },
       );
@@ -159,23 +160,6 @@ export class DeadLetterStream {
 /** What is stored, as a letter; undefined when it is something else. */
 function letterOf(stored: StoredMsg | undefined): StoredDeadLetter | undefined {
   if (stored === undefined) return undefined;
-  const letter = decodeDeadLetter(fromStored(stored.header), stored.data);
+  const letter = decodeDeadLetter(plainHeaders(stored.header), stored.data);
   return letter && { ...letter, id: stored.seq, setAsideAt: stored.time };
-}
-
-function toNats(values: Readonly<Record<string, string | readonly string[]>>): MsgHdrs {
-  const encoded = newHeaders();
-  for (const [name, value] of Object.entries(values)) {
-    for (const each of typeof value === "string" ? [value] : value) encoded.append(name, each);
-  }
-  return encoded;
-}
-
-function fromStored(stored: MsgHdrs): Record<string, string | readonly string[]> {
-  return Object.fromEntries(
-    stored.keys().map((name) => {
-      const values = stored.values(name);
-      return [name, values.length === 1 ? (values[0] ?? "") : values];
-    }),
-  );
 }

@@ -1,4 +1,4 @@
-/** A message set aside: what is stored of it, and under which subject. Pure. */
+/** A message set aside: what is stored of it, and under which subject. */
 import { createHash } from "node:crypto";
 import type { DeadLetterReason } from "../events.ts";
 import type { MessageHeaders } from "../nats/headers.ts";
@@ -77,7 +77,7 @@ export function keyToken(key: string | undefined): string {
 }
 
 /** The headers to store a dead letter with: its own, and docktor's. */
-export function encodeDeadLetter(letter: DeadLetter): Record<string, string | readonly string[]> {
+export function encodeDeadLetter(letter: DeadLetter): MessageHeaders {
   const { key, origin, error, headers = {} } = letter;
   const own = Object.entries(headers).map(([name, value]) => [
     MEANINGFUL.test(name) ? KEPT + name.replaceAll("-", "_-") : name,
@@ -100,10 +100,7 @@ export function encodeDeadLetter(letter: DeadLetter): Record<string, string | re
 }
 
 /** The dead letter that was stored with these headers; undefined when they are not docktor's. */
-export function decodeDeadLetter(
-  stored: Readonly<Record<string, string | readonly string[]>>,
-  data: Uint8Array,
-): DeadLetter | undefined {
+export function decodeDeadLetter(stored: MessageHeaders, data: Uint8Array): DeadLetter | undefined {
   if (FIELDS.some((name) => typeof stored[PREFIX + name] !== "string")) return undefined;
   const field = (name: (typeof FIELDS)[number]): string => String(stored[PREFIX + name]);
   const key = stored[KEY_HEADER];

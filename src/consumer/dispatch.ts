@@ -10,7 +10,7 @@ import type {
   HandlerContext,
   KeyConcurrency,
 } from "./handlers.ts";
-import type { Outcome } from "./handling.ts";
+import type { Call, Outcome } from "./handling.ts";
 import type { Message } from "./message.ts";
 
 /** The most messages in one batch. */
@@ -22,7 +22,7 @@ export interface Intake {
   /** The next messages, at least one and at most `max`; undefined when there will be no more. */
   take(max: number): Promise<readonly Message[] | undefined>;
   /** Calls the handler until it succeeds or the poison policy decides, and marks what is handled. */
-  handle(messages: readonly Message[], call: () => Promise<void> | void): Promise<Outcome>;
+  handle(messages: readonly Message[], call: Call): Promise<Outcome>;
 }
 
 /** Handles everything that comes in; resolves when there is no more and no handler runs. */

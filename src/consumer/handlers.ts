@@ -40,7 +40,7 @@ export type Handlers =
 
 /** Handling several keys of one partition at a time. */
 export interface KeyConcurrency {
-  /** How many messages of one partition may be handled at a time. */
+  /** How many messages of one partition may be handled at a time, from 1 to 10,000. */
   readonly perPartition: number;
   /**
    * What keeps its order: messages with the same key are handled one at a time, in order.

@@ -3,7 +3,7 @@ import type { JsMsg } from "@nats-io/jetstream";
 import type { Clock } from "../clock.ts";
 import { DocktorError, messageOf, toDocktorError } from "../errors.ts";
 import type { Lease } from "../lease/lease.ts";
-import { attempt, type Outcome as Attempted } from "./attempts.ts";
+import { attempt, type Attempted } from "./attempts.ts";
 import type { Message } from "./message.ts";
 import type { PoisonOfPartition } from "./poison.ts";
 
@@ -14,7 +14,7 @@ import type { PoisonOfPartition } from "./poison.ts";
 export type Outcome = "handled" | "ended" | "split";
 
 /** Calls the user's handler. */
-type Call = () => Promise<void> | void;
+export type Call = () => Promise<void> | void;
 
 /** The longest error text that is kept with a message's count, in characters. */
 const LONGEST_ERROR = 300;

@@ -1,6 +1,6 @@
 /** A message as a handler sees it. */
 import type { JsMsg } from "@nats-io/jetstream";
-import { headersOf, type MessageHeaders } from "../nats/headers.ts";
+import { headersOf, type MessageHeaders, plainHeaders } from "../nats/headers.ts";
 import { KEY_HEADER } from "../partition/names.ts";
 import type { DeadLetter } from "./dead-letter.ts";
 
@@ -107,12 +107,7 @@ class RawSource implements Source {
   get headers(): MessageHeaders | undefined {
     const raw = headersOf(this.#raw);
     if (raw === undefined) return undefined;
-    const headers: Record<string, string | readonly string[]> = {};
-    for (const name of raw.keys()) {
-      if (name === KEY_HEADER) continue;
-      const values = raw.values(name);
-      headers[name] = values.length === 1 ? (values[0] ?? "") : values;
-    }
+    const { [KEY_HEADER]: _key, ...headers } = plainHeaders(raw);
     return Object.keys(headers).length === 0 ? undefined : headers;
   }
 

@@ -57,11 +57,13 @@ export interface ConsumerOptions extends ConnectionSource {
    * name, process id and a random part.
    */
   readonly memberId?: string;
+  /** How this member keeps its place in the group. */
   readonly session?: SessionOptions;
+  /** When what is handled is committed. */
   readonly commit?: CommitOptions;
   /** What becomes of a message whose handler keeps failing. Default: it is tried for ever. */
   readonly poison?: PoisonOptions;
-  /** When to take a hung handler for one. */
+  /** When a partition whose handler hangs is given to another member. */
   readonly stall?: StallOptions;
   /**
    * How long a hand-over, of one partition or of all in `drain()`, waits for the handlers under
@@ -69,7 +71,7 @@ export interface ConsumerOptions extends ConnectionSource {
    * given up all the same. Default 25,000; 0 waits for nothing, not even an answer of the server.
    */
   readonly drainTimeoutMs?: number;
-  /** Handle several keys of a partition at a time. Default: one message at a time. */
+  /** Handle several keys of a partition at a time, with `eachMessage`. Default: one message at a time. */
   readonly concurrency?: KeyConcurrency;
   /**
    * Create the stream when it is missing, storing `<subject>.p.*`; an object adds settings

@@ -5,8 +5,7 @@
 import type { JsMsg } from "@nats-io/jetstream";
 import type PQueue from "p-queue";
 import type { Clock } from "../clock.ts";
-import type { DocktorError } from "../errors.ts";
-import { toDocktorError } from "../errors.ts";
+import { type DocktorError, toDocktorError } from "../errors.ts";
 import type { Lease } from "../lease/lease.ts";
 import type { Link } from "../nats/connection.ts";
 import { durableName } from "../partition/names.ts";
@@ -22,12 +21,12 @@ import {
   removeDurable,
 } from "./durable.ts";
 import type { Watched } from "./gap-watch.ts";
-import { Handling, type Outcome } from "./handling.ts";
+import { type Call, Handling, type Outcome } from "./handling.ts";
 import { Inbox } from "./inbox.ts";
 import type { Message } from "./message.ts";
 import type { PoisonOfPartition } from "./poison.ts";
 import { Progress } from "./progress.ts";
-import type { Staller } from "./stall-watch.ts";
+import type { Stallable } from "./stall-watch.ts";
 
 /** So many times the window may be delivered and not committed. */
 const ROOM = 2;
@@ -57,7 +56,7 @@ export interface PumpOptions {
 }
 
 /** The flow of one partition. */
-export class Pump implements Watched, Staller {
+export class Pump implements Watched, Stallable {
   readonly lease: Lease;
   readonly #options: PumpOptions;
   readonly #progress = new Progress<JsMsg>();
@@ -285,7 +284,7 @@ export class Pump implements Watched, Staller {
     return true;
   }
 
-  async #handle(messages: readonly Message[], call: () => Promise<void> | void): Promise<Outcome> {
+  async #handle(messages: readonly Message[], call: Call): Promise<Outcome> {
     this.#batchSize = messages.length;
     const outcome = await this.#handling.handle(messages, call);
     if (outcome === "handled") this.#inbox.finish(messages);

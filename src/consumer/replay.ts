@@ -1,7 +1,7 @@
 /** The message that asks a group to try a dead letter again: it takes its turn in the letter's partition. */
 import type { JsMsg } from "@nats-io/jetstream";
-import { headers, type MsgHdrs } from "@nats-io/transport-node";
-import { headersOf } from "../nats/headers.ts";
+import type { MsgHdrs } from "@nats-io/transport-node";
+import { headersOf, natsHeaders } from "../nats/headers.ts";
 
 const REPLAY_HEADER = "Docktor-Replay";
 
@@ -13,9 +13,7 @@ export interface ReplayRequest {
 
 /** The headers of such a message; it has no data. */
 export function encodeReplay({ group, id }: ReplayRequest): MsgHdrs {
-  const encoded = headers();
-  encoded.set(REPLAY_HEADER, `${group} ${id}`);
-  return encoded;
+  return natsHeaders({ [REPLAY_HEADER]: `${group} ${id}` });
 }
 
 /** What the message asks for; undefined for all others, which are messages like any. */

@@ -1,11 +1,10 @@
 /** Everything a consumer needs from NATS before it can join: opened and checked in order. */
-import { RetentionPolicy, type StreamInfo } from "@nats-io/jetstream";
+import { RetentionPolicy } from "@nats-io/jetstream";
 import { openBucket } from "../lease/kv-store.ts";
 import type { SessionStore, Store } from "../lease/store.ts";
 import { type Link, openLink } from "../nats/connection.ts";
-import { fromNats } from "../nats/errors.ts";
-import { leasesBucket, membersBucket } from "../partition/names.ts";
 import { type PatienceOptions, patiently } from "../nats/patience.ts";
+import { leasesBucket, membersBucket } from "../partition/names.ts";
 import { openPartitionedStream } from "../partition/stream.ts";
 import type { ConsumerSettings } from "./options.ts";
 
@@ -59,13 +58,4 @@ async function open(link: Link, settings: ConsumerSettings): Promise<Resources> 
   const leases = await openBucket(link, leasesBucket(stream, group), { replicas });
   const workQueue = config.retention === RetentionPolicy.Workqueue;
   return { link, workQueue, partitions, replicas, streamCreated: created, sessions, leases };
-}
-
-/** The stream as it is now. */
-export async function readStream(link: Link, stream: string): Promise<StreamInfo> {
-  try {
-    return await link.manager.streams.info(stream);
-  } catch (error) {
-    throw fromNats(error, `read stream ${stream}`);
-  }
 }

@@ -5,30 +5,30 @@ import type { Clock } from "../clock.ts";
 const LONGEST_INTERVAL_MS = 5_000;
 const SHORTEST_INTERVAL_MS = 25;
 
-/** What is looked after. */
-export interface Staller {
+/** What of a pump matters here. */
+export interface Stallable {
   /** The sequence of the earliest message that was handed over and is not handled. */
   readonly oldest: number | undefined;
 }
 
 /** What looking needs. */
-export interface StallWatchOptions<S extends Staller> {
+export interface StallWatchOptions<P extends Stallable> {
   clock: Clock;
   /** After how long without getting on a partition counts as stalled, in milliseconds. */
   afterMs: number;
-  stallers: () => readonly S[];
+  pumps: () => readonly P[];
   /** Told once for each `afterMs` that the message stays the earliest. */
-  onStalled: (staller: S, sequence: number, stalledMs: number) => void;
+  onStalled: (pump: P, sequence: number, stalledMs: number) => void;
 }
 
 /** Watches all partitions of a member, by its clock. */
-export class StallWatch<S extends Staller> {
-  readonly #options: StallWatchOptions<S>;
+export class StallWatch<P extends Stallable> {
+  readonly #options: StallWatchOptions<P>;
   /** Since when which message has been the earliest, and when that was told last. */
-  readonly #since = new WeakMap<S, { sequence: number; from: number; toldAt: number }>();
+  readonly #since = new WeakMap<P, { sequence: number; from: number; toldAt: number }>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: StallWatchOptions<S>) {
+  constructor(options: StallWatchOptions<P>) {
     this.#options = options;
   }
 
@@ -42,22 +42,22 @@ export class StallWatch<S extends Staller> {
 
   /** One look at all of them. */
   look(): void {
-    const { clock, afterMs, stallers, onStalled } = this.#options;
+    const { clock, afterMs, pumps, onStalled } = this.#options;
     const now = clock.now();
-    const present = stallers();
+    const present = pumps();
     if (present.length === 0) {
       clearInterval(this.#timer);
       this.#timer = undefined;
     }
-    for (const staller of present) {
-      const { oldest } = staller;
-      const known = this.#since.get(staller);
-      if (oldest === undefined) this.#since.delete(staller);
+    for (const pump of present) {
+      const { oldest } = pump;
+      const known = this.#since.get(pump);
+      if (oldest === undefined) this.#since.delete(pump);
       else if (known?.sequence !== oldest) {
-        this.#since.set(staller, { sequence: oldest, from: now, toldAt: now });
+        this.#since.set(pump, { sequence: oldest, from: now, toldAt: now });
       } else if (now - known.toldAt >= afterMs) {
         known.toldAt = now;
-        onStalled(staller, oldest, now - known.from);
+        onStalled(pump, oldest, now - known.from);
       }
     }
   }

@@ -6,6 +6,7 @@ import { DocktorError, type ErrorCode } from "../errors.ts";
 import type { LostReason, Tell } from "../events.ts";
 import type { StreamPosition } from "../lease/checkpoint.ts";
 import type { Lease } from "../lease/lease.ts";
+import { readStream } from "../nats/stream.ts";
 import type { PartitionWork } from "../partition/ownership.ts";
 import { Breather } from "./breather.ts";
 import { DeadLetterStream } from "./dead-letter-stream.ts";
@@ -17,7 +18,7 @@ import type { Handlers } from "./handlers.ts";
 import type { ConsumerSettings } from "./options.ts";
 import { PoisonOfPartition } from "./poison.ts";
 import { Pump } from "./pump.ts";
-import { readStream, type Resources } from "./resources.ts";
+import type { Resources } from "./resources.ts";
 import { StallWatch } from "./stall-watch.ts";
 
 /** In a TTL, so many times the server shows that it still delivers; two missing ones are noticed. */
@@ -53,7 +54,7 @@ export class Workload implements PartitionWork {
     this.#options = options;
     this.#dispatch = dispatchFor(options.handlers, options.settings.concurrency);
     const { link } = options.resources;
-    this.#look = freshly(() => readStream(link, options.settings.stream));
+    this.#look = freshly(() => readStream(link.manager, options.settings.stream));
     this.#gaps = new GapWatch({
       look: this.#look,
       pumps: () => [...this.#pumps.values()],
@@ -63,13 +64,13 @@ export class Workload implements PartitionWork {
     this.#stalls = new StallWatch({
       clock: systemClock,
       afterMs: options.settings.stallAfterMs,
-      stallers: () => [...this.#pumps.values()].filter(({ lease }) => !lease.lost.aborted),
+      pumps: () => [...this.#pumps.values()].filter(({ lease }) => !lease.lost.aborted),
       onStalled: (pump, sequence, stalledMs) => void this.#onStalled(pump, sequence, stalledMs),
     });
   }
 
   /** Opens the group's dead letters; their stream is created when it is missing. */
-  readonly letters = async (): Promise<DeadLetterStream> => {
+  readonly openLetters = async (): Promise<DeadLetterStream> => {
     const { settings, resources } = this.#options;
     const origin = { name: settings.stream, num_replicas: resources.replicas };
     // Each time anew: an operator may have deleted the stream, and with it all letters.
@@ -195,7 +196,7 @@ export class Workload implements PartitionWork {
     const { poison, group, memberId } = settings;
     return new PoisonOfPartition({
       settings: poison,
-      letters: this.letters,
+      letters: this.openLetters,
       group,
       memberId,
       partition,

@@ -173,8 +173,9 @@ function whereItEnded({ sequence, stream, troubles }: CheckpointRecord): Start {
 }
 
 function fenced(partition: number, epoch: number, now: CheckpointRecord | undefined): DocktorError {
+  const why = now === undefined ? "its checkpoint was deleted" : `epoch ${now.epoch} owns it now`;
   return new DocktorError(
     "FENCED",
-    `partition ${partition} is owned by epoch ${now?.epoch ?? "unknown"} now: epoch ${epoch} cannot commit`,
+    `epoch ${epoch} cannot commit partition ${partition} any more: ${why}`,
   );
 }

@@ -35,7 +35,10 @@ export class Lease {
   readonly checkpoint: Checkpoint;
   /** Whether the owner before has made this epoch's durable. */
   readonly prepared: boolean;
-  /** Aborts when the lease is lost; the reason is a DocktorError SESSION_LOST or FENCED. */
+  /**
+   * Aborts when the lease is lost. The reason is a DocktorError: FENCED, SESSION_LOST, STALLED,
+   * DRAIN_TIMEOUT, CLOSED, or what made a step on the partition fail.
+   */
   readonly lost: AbortSignal;
   readonly #lost = new AbortController();
   readonly #store: Store;

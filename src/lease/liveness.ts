@@ -1,5 +1,6 @@
 /**
- * Finds members whose session is gone and takes them off the roster.
+ * Finds members whose session is gone and takes them off the roster: those whose neighbour died with
+ * them, and those that were to be restarted and did not come back.
  *
  * nats-server 2.9 says nothing when a key expires, so someone has to look. All members
  * look in turn: the more there are, the less often each of them does, so that the group
@@ -7,8 +8,8 @@
  * may wait: everyone looks at least twice a TTL. The first to notice changes the roster,
  * and every other one learns it from there.
  *
- * A member that may be restarted keeps its place at first. Everyone waits its delay on a clock of
- * their own, from when they first saw it gone; whose time is up first takes it off.
+ * A member that may be restarted keeps its place at first. Everyone waits for its delay on their own
+ * clock, from when they first saw it gone; whoever is through first takes it off.
  */
 import { type Clock, slept } from "../clock.ts";
 import { parseSession, type RosterMember } from "./records.ts";

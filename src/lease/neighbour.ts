@@ -10,7 +10,7 @@
  * found by those who look after everyone.
  */
 import { type Clock, slept } from "../clock.ts";
-import { parseSession } from "./records.ts";
+import { isLiveSession } from "./records.ts";
 import { changeRoster, endLife, type GroupIdentity, type Members } from "./roster.ts";
 import { expireSession, type Session } from "./session.ts";
 import { ABSENT, type Store } from "./store.ts";
@@ -90,7 +90,7 @@ export class NeighbourWatch {
     const { clock, sessions } = this.#options;
     try {
       for await (const { revision, value } of sessions.watch(id, signal)) {
-        last.revision = lives(id, incarnation, value) ? revision : ABSENT;
+        last.revision = isLiveSession(id, value, incarnation) ? revision : ABSENT;
         last.seenAt = clock.now();
       }
     } catch {
@@ -125,10 +125,4 @@ function neighbourOf(memberId: string, members: Members): Life | undefined {
   const id = others.find((each) => each > memberId) ?? others[0];
   const incarnation = id === undefined ? undefined : members[id]?.incarnation;
   return id === undefined || incarnation === undefined ? undefined : { id, incarnation };
-}
-
-function lives(id: string, incarnation: string, value: unknown): boolean {
-  if (value === undefined) return false;
-  const record = parseSession(id, value);
-  return record.incarnation === incarnation && record.expired === undefined;
 }

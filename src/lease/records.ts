@@ -8,12 +8,12 @@ import { DocktorError } from "../errors.ts";
 export interface SessionRecord {
   /** Names one life of a member; another one starts when the session is lost. */
   readonly incarnation: string;
-  /** Whether another member declared the session dead. Such a record only blocks its renewal. */
+  /** Set by whoever declared the session dead: the record is there to keep it from being renewed. */
   readonly expired?: true;
 }
 
 /**
- * What a member is about.
+ * The state of a member, as the roster has it.
  *
  * - `active`: it takes its share of the partitions
  * - `draining`: it hands its partitions over and leaves for good
@@ -136,6 +136,18 @@ export function parseSession(key: string, value: unknown): SessionRecord {
     return value as unknown as SessionRecord;
   }
   throw invalid(key);
+}
+
+/**
+ * Whether the record under `key` is that of this life of the member, and nobody has declared it dead;
+ * `value` is undefined when there is none.
+ *
+ * @throws DocktorError RECORD_INVALID
+ */
+export function isLiveSession(key: string, value: unknown, incarnation: string): boolean {
+  if (value === undefined) return false;
+  const record = parseSession(key, value);
+  return record.incarnation === incarnation && record.expired === undefined;
 }
 
 /** The roster. @throws DocktorError RECORD_INVALID */

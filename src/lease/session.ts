@@ -4,7 +4,7 @@
  */
 import { type Clock, slept } from "../clock.ts";
 import { DocktorError, isDocktorError, toDocktorError } from "../errors.ts";
-import { parseSession, type SessionRecord } from "./records.ts";
+import { isLiveSession, parseSession, type SessionRecord } from "./records.ts";
 import { ABSENT, type Store } from "./store.ts";
 
 /** The share of the TTL by which a member stops before the server may forget it. */
@@ -121,7 +121,7 @@ export class Session {
         pauseMs = this.ttlMs / RENEWALS;
       } catch (error) {
         if (isDocktorError(error, "CONFLICT") && !(await this.#recover())) {
-          return this.#lose("expired, or another member took its id", error);
+          return this.#lose("expired, was declared dead, or was replaced under the same id", error);
         }
         // Whatever it was, only the deadline decides: try again well before it.
         pauseMs = this.ttlMs / RENEWALS / 5;
@@ -134,8 +134,7 @@ export class Session {
     try {
       const entry = await this.#store.get(this.memberId);
       if (entry === undefined) return false;
-      const record = parseSession(this.memberId, entry.value);
-      if (record.expired || record.incarnation !== this.incarnation) return false;
+      if (!isLiveSession(this.memberId, entry.value, this.incarnation)) return false;
       this.#revision = entry.revision;
       return true;
     } catch {
@@ -161,7 +160,11 @@ export class Session {
     if (this.#stopped.signal.aborted) return;
     this.#stopped.abort();
     this.#lost.abort(
-      new DocktorError("SESSION_LOST", `the session of member ${this.memberId} ${why}`, { cause }),
+      new DocktorError(
+        "SESSION_LOST",
+        `the session of member ${this.memberId} ${why}: others may take over its partitions`,
+        { cause },
+      ),
     );
   }
 }

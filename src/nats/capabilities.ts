@@ -37,7 +37,7 @@ export function requireSupportedServer(connection: NatsConnection): void {
   if (!isOlder(version, OLDEST)) return;
   throw new DocktorError(
     "SERVER_UNSUPPORTED",
-    `the NATS server at ${connection.getServer()} is version ${version}: docktor needs ${OLDEST} or newer`,
+    `the NATS server at ${connection.getServer()} is version ${version}: upgrade it to ${OLDEST} or newer`,
   );
 }
 

@@ -23,7 +23,7 @@ const GUARD = 'read -r _; kill -9 "$1"; rm -rf "$2"';
 
 /** What an embedded server can be told; everything has a default. */
 export interface EmbeddedServerOptions {
-  /** The nats-server to run. Default: `$NATS_SERVER`, else the first on the PATH. */
+  /** The nats-server to run. Default: `$NATS_SERVER`, else the first on the PATH or in a usual folder. */
   binary?: string;
   /** Where JetStream stores its data; a folder given here outlives the server. Default: a temporary folder. */
   storeDir?: string;
@@ -104,7 +104,11 @@ export class EmbeddedServer implements AsyncDisposable {
     this.version = info.version;
   }
 
-  /** Starts a server; resolves once it accepts connections. */
+  /**
+   * Starts a server; resolves once it accepts connections.
+   *
+   * @throws DocktorError INVALID_OPTION when the binary cannot be run, else CONNECTION_FAILED
+   */
   static async start(options: EmbeddedServerOptions = {}): Promise<EmbeddedServer> {
     const binary = options.binary ?? findServerBinary();
     const folder = await mkdtemp(join(tmpdir(), "docktor-nats-"));
@@ -138,7 +142,7 @@ export class EmbeddedServer implements AsyncDisposable {
     await end(this.#running, "SIGKILL");
   }
 
-  /** Starts the server again on the same port and data, ending it first if it still runs. */
+  /** Starts the server again on the same port and data; ends it first if it still runs. @throws DocktorError */
   async restart(): Promise<void> {
     if (this.#stopped !== undefined) {
       throw new DocktorError("CLOSED", "the embedded server was stopped: start a new one");

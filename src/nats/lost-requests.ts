@@ -1,6 +1,6 @@
 /** Requests that do not outlive the connection on which their answer would have come. */
 import { errors, type NatsConnection } from "@nats-io/transport-node";
-import { followChanges } from "./changes.ts";
+import { followChanges } from "./connection-changes.ts";
 
 /**
  * The same connection, but that its requests fail as soon as it breaks, as if they had timed out: their

@@ -53,6 +53,24 @@ export async function openStream(
   return { config: info.config, created };
 }
 
+/**
+ * The stream as it is now.
+ *
+ * @throws DocktorError STREAM_NOT_FOUND and those of the connection
+ */
+export async function readStream(manager: JetStreamManager, stream: string): Promise<StreamInfo> {
+  try {
+    return await manager.streams.info(stream);
+  } catch (error) {
+    if (!isStreamNotFound(error)) throw fromNats(error, `read stream ${stream}`);
+    throw new DocktorError(
+      "STREAM_NOT_FOUND",
+      `stream ${stream} does not exist: look at its name, or create it, as "docktor consume --stream ${stream}" does`,
+      { cause: error },
+    );
+  }
+}
+
 async function findOrCreate(
   manager: JetStreamManager,
   wanted: StreamRequirements,

@@ -1,17 +1,11 @@
 /** Who is on a group's roster, and which of them live, seen from outside the group. */
-import {
-  type MemberState,
-  parseRoster,
-  parseSession,
-  ROSTER_KEY,
-  type RosterMember,
-} from "../lease/records.ts";
+import { isLiveSession, type MemberState, parseRoster, ROSTER_KEY } from "../lease/records.ts";
 import type { Store } from "../lease/store.ts";
 
 /**
  * How a member is.
  *
- * - `active`, `draining`: what it is about, by its own word; its session lives
+ * - `active`, `draining`: its state on the roster; its session lives
  * - `restarting`: it stops or has stopped, and is expected back under its id. Its partitions are kept
  *   for it until its `restartDelayMs` has passed, and beyond that until another member is there
  * - `dead`: its session has expired, and nobody was there yet to take it off the roster. Its
@@ -42,9 +36,12 @@ export async function readMembers(
     if (entry === undefined) return undefined;
     const seen = await Promise.all(
       Object.entries(parseRoster(entry.value).members).map(async ([id, member]) => {
-        const expected = member.state === "restarting" || (await lives(sessions, id, member));
-        const state: MemberStatusState = expected ? member.state : "dead";
-        return { id, state, startedAt: member.startedAt };
+        const { state, incarnation, startedAt } = member;
+        // One that restarts has no session meanwhile.
+        const isThere =
+          state === "restarting" ||
+          isLiveSession(id, (await sessions?.get(id))?.value, incarnation);
+        return { id, state: isThere ? state : ("dead" as const), startedAt };
       }),
     );
     const lost = seen.some(({ state }) => state === "dead");
@@ -52,16 +49,4 @@ export async function readMembers(
     if (lost && (await leases.get(ROSTER_KEY))?.revision !== entry.revision) continue;
     return seen.sort((a, b) => (a.id < b.id ? -1 : 1));
   }
-}
-
-/** Whether the session under the id lives, and is that of this life of the member. */
-async function lives(
-  sessions: Store | undefined,
-  id: string,
-  { incarnation }: RosterMember,
-): Promise<boolean> {
-  const entry = await sessions?.get(id);
-  if (entry === undefined) return false;
-  const session = parseSession(id, entry.value);
-  return session.incarnation === incarnation && session.expired === undefined;
 }

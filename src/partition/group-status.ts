@@ -1,6 +1,5 @@
 /** What a group is doing: its members, its partitions, how far behind they are. */
-import type { ConsumerInfo } from "@nats-io/jetstream";
-import { AckPolicy, DeliverPolicy } from "@nats-io/jetstream";
+import { AckPolicy, type ConsumerInfo, DeliverPolicy } from "@nats-io/jetstream";
 import { systemClock } from "../clock.ts";
 import { DocktorError } from "../errors.ts";
 import { findBucket } from "../lease/kv-store.ts";
@@ -15,7 +14,8 @@ import {
 import type { Store } from "../lease/store.ts";
 import { findConsumer } from "../nats/consumer.ts";
 import { type ConnectionSource, type Link, openLink } from "../nats/connection.ts";
-import { fromNats, isStreamNotFound } from "../nats/errors.ts";
+import { fromNats } from "../nats/errors.ts";
+import { readStream } from "../nats/stream.ts";
 import { type MemberStatusState, readMembers } from "./group-members.ts";
 import { checkName, durableName, leasesBucket, membersBucket, partitionSubject } from "./names.ts";
 import { readTopology } from "./topology.ts";
@@ -63,7 +63,7 @@ export interface GroupStatus {
 /**
  * Describes a group, with or without live members.
  *
- * @throws DocktorError GROUP_NOT_FOUND, STREAM_NOT_FOUND and those of the connection
+ * @throws DocktorError INVALID_OPTION, GROUP_NOT_FOUND, STREAM_NOT_FOUND and those of the connection
  */
 export async function describeGroup(options: DescribeGroupOptions): Promise<GroupStatus> {
   const stream = checkName("stream", options.stream);
@@ -116,7 +116,7 @@ class GroupReader {
   }
 
   static async open(link: Link, stream: string, group: string): Promise<GroupReader> {
-    await requireStream(link, stream, group);
+    await readStream(link.manager, stream);
     const store = await findBucket(link, leasesBucket(stream, group));
     const entry = await store?.get(ROSTER_KEY);
     if (store === undefined || entry === undefined) throw notFound(stream, group);
@@ -195,20 +195,8 @@ class GroupReader {
       await consumers.delete(this.#scope.stream, counter.name);
       return counter.num_pending;
     } catch (error) {
-      throw this.#explain(error);
+      throw fromNats(error, `count the messages of partition ${partition}`);
     }
-  }
-
-  #explain(error: unknown): DocktorError {
-    if (!isStreamNotFound(error))
-      return fromNats(error, `read the consumers of ${this.#scope.stream}`);
-    return new DocktorError(
-      "STREAM_NOT_FOUND",
-      `stream ${this.#scope.stream} does not exist any more`,
-      {
-        cause: error,
-      },
-    );
   }
 }
 
@@ -229,19 +217,6 @@ function rates(
   const perSecond = (count: number): number =>
     elapsedMs === 0 ? 0 : Math.round((count / elapsedMs) * 10_000) / 10;
   return { rateIn: perSecond(arrived), rateOut: perSecond(handled) };
-}
-
-async function requireStream(link: Link, stream: string, group: string): Promise<void> {
-  try {
-    await link.manager.streams.info(stream);
-  } catch (error) {
-    if (!isStreamNotFound(error)) throw fromNats(error, `read stream ${stream}`);
-    throw new DocktorError(
-      "STREAM_NOT_FOUND",
-      `stream ${stream} does not exist: look at its name, or create it and the group with "docktor consume --stream ${stream} --group ${group}"`,
-      { cause: error },
-    );
-  }
 }
 
 function notFound(stream: string, group: string): DocktorError {

@@ -71,7 +71,7 @@ export class Member {
   private constructor(options: MemberOptions, session: Session) {
     const { clock, identity, sessions, leases, observer } = options;
     const { partitions, drainTimeoutMs, lookAtStream, work } = options;
-    const onError = (error: unknown): void => observer.error(toDocktorError(error));
+    const onError = this.#onError;
     this.#options = options;
     this.#session = session;
     this.lost = session.lost;
@@ -207,12 +207,12 @@ export class Member {
   }
 
   async #follow(revision: number): Promise<void> {
-    const { clock, identity, sessions, leases, observer } = this.#options;
+    const { clock, identity, sessions, leases } = this.#options;
     this.#view.start();
     await this.#until(() => this.#view.current && this.#view.revision >= revision);
     const session = this.#session;
     const members = (): Members => this.#view.members;
-    const onError = (error: unknown): void => observer.error(toDocktorError(error));
+    const onError = this.#onError;
     this.#watching = watchLiveness(
       { clock, identity, sessions, leases, session, members, onError },
       this.#stopped.signal,
@@ -226,6 +226,10 @@ export class Member {
     this.#rebalancer.abort(this.lost.aborted ? toDocktorError(this.lost.reason) : left);
     await Promise.all([this.#view.stop(), this.#watching]);
   }
+
+  readonly #onError = (error: unknown): void => {
+    this.#options.observer.error(toDocktorError(error));
+  };
 
   #onChange(): void {
     this.#arrivals.see(this.#view.members);

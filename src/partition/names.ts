@@ -1,5 +1,5 @@
 /**
- * The names of everything docktor keeps in NATS, and which names users may choose.
+ * The names of what docktor keeps in NATS, dead letters apart, and which names users may choose.
  */
 import { invalidOption } from "../errors.ts";
 

@@ -110,8 +110,8 @@ export class Rebalancer {
     const { view, partitions } = this.#options;
     return assign({
       partitions,
-      members: [...this.#idsOf("active"), ...this.#idsOf("restarting")],
-      away: new Set(this.#idsOf("restarting")),
+      members: [...this.#idsIn("active"), ...this.#idsIn("restarting")],
+      away: new Set(this.#idsIn("restarting")),
       ownerOf: (partition) => {
         const record = view.lease(partition)?.record;
         return record?.owner ?? record?.next;
@@ -120,8 +120,8 @@ export class Rebalancer {
     });
   }
 
-  /** The members that are about the same. */
-  #idsOf(wanted: MemberState): string[] {
+  /** The ids of the members in that state. */
+  #idsIn(wanted: MemberState): string[] {
     const members = Object.entries(this.#options.view.members);
     return members.filter(([, { state }]) => state === wanted).map(([id]) => id);
   }
@@ -135,7 +135,7 @@ export class Rebalancer {
   /** The other member with the fewest partitions. */
   #another(): string | undefined {
     const { memberId } = this.#options.session;
-    const others = this.#idsOf("active").filter((id) => id !== memberId);
+    const others = this.#idsIn("active").filter((id) => id !== memberId);
     return leastLoaded(this.#plan(), others);
   }
 

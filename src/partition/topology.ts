@@ -92,7 +92,7 @@ async function read(store: Store, scope: TopologyScope): Promise<Topology | unde
   }
   throw new DocktorError(
     "RECORD_INVALID",
-    `the record ${key(scope)} in bucket ${TOPOLOGY_BUCKET} is not one this version of docktor can read: ${JSON.stringify(value)}`,
+    `the record ${key(scope)} in bucket ${TOPOLOGY_BUCKET} is not one that this version of docktor can read (${JSON.stringify(value)}): use the version that wrote it, or another subject`,
   );
 }
 

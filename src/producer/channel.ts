@@ -7,7 +7,7 @@ import {
   type Status,
 } from "@nats-io/transport-node";
 import { DocktorError } from "../errors.ts";
-import { followChanges } from "../nats/changes.ts";
+import { followChanges } from "../nats/connection-changes.ts";
 import { fromNats } from "../nats/errors.ts";
 import type { Outgoing } from "./message.ts";
 import type { Outlet } from "./sender.ts";

@@ -36,10 +36,8 @@ export class RecordWriter {
     } catch (error) {
       throw new DocktorError(
         "INVALID_OPTION",
-        `cannot write the record ${this.path}: ${messageOf(error)}`,
-        {
-          cause: error,
-        },
+        `cannot write the record ${this.path}: ${messageOf(error)}; name a file that can be written`,
+        { cause: error },
       );
     }
   }
@@ -67,9 +65,11 @@ export function readRecords(path: string): ProcessedRecord[] {
     try {
       return JSON.parse(line) as ProcessedRecord;
     } catch (error) {
-      throw new DocktorError("RECORD_INVALID", `${path}:${i + 1} is not a line of a record`, {
-        cause: error,
-      });
+      throw new DocktorError(
+        "RECORD_INVALID",
+        `${path}:${i + 1} is not a line of a record: name a file that a RecordWriter wrote`,
+        { cause: error },
+      );
     }
   });
 }

@@ -1,6 +1,6 @@
 /** How something is called until it succeeds, with time in the test's hands. */
 import { beforeEach, describe, expect, test } from "vitest";
-import { attempt, type Outcome } from "../../src/consumer/attempts.ts";
+import { attempt, type Attempted } from "../../src/consumer/attempts.ts";
 import { ManualClock } from "../support/clock.ts";
 
 let clock: ManualClock;
@@ -20,7 +20,7 @@ beforeEach(() => {
   };
 });
 
-function attempts(range: { first?: number; last?: number } = {}): Promise<Outcome> {
+function attempts(range: { first?: number; last?: number } = {}): Promise<Attempted> {
   const begunAt = clock.now();
   return attempt({
     clock,

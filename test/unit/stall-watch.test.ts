@@ -20,7 +20,7 @@ beforeEach(() => {
   watch = new StallWatch({
     clock,
     afterMs: 1_000,
-    stallers: () => partitions,
+    pumps: () => partitions,
     onStalled: ({ name }, sequence, stalledMs) => told.push([name, sequence, stalledMs]),
   });
 });

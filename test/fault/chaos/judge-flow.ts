@@ -6,7 +6,6 @@
  * away nobody can do anything.
  */
 import type { Evidence, Finding, MemberEvent, Performed } from "./evidence.ts";
-
 import type { Plan } from "./plan.ts";
 
 /** To look, to claim and to deliver, on two cores with a dozen busy processes. */

@@ -20,10 +20,6 @@ export class Site implements AsyncDisposable {
     return new Site(cluster.nodes, cluster);
   }
 
-  get version(): string {
-    return this.nodes[0]?.version ?? "";
-  }
-
   /** How many replicas everything has. */
   get replicas(): number {
     return this.nodes.length;

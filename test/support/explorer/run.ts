@@ -32,7 +32,7 @@ interface Kept {
 export class Run implements World {
   readonly story: string[] = [];
   readonly #scenario: Scenario;
-  readonly #time: Time;
+  readonly #time = new Time();
   readonly #network: Network;
   readonly #sessions: Bucket;
   readonly #leases: Bucket;
@@ -59,7 +59,6 @@ export class Run implements World {
     const { passages = 0, faults, settles = true } = scenario;
     this.#scenario = scenario;
     this.#passages = passages;
-    this.#time = new Time(passages > 0);
     this.#sessions = new Bucket(this.#time, TTL);
     this.#leases = new Bucket(this.#time, 0);
     this.#network = new Network({

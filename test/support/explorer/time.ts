@@ -12,13 +12,7 @@ interface Timer {
 
 /** The true time. */
 export class Time implements Clock {
-  /** Whether it passes at all. */
-  readonly passes: boolean;
   #now = 0;
-
-  constructor(passes: boolean) {
-    this.passes = passes;
-  }
 
   now(): number {
     return this.#now;

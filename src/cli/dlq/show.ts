@@ -1,9 +1,9 @@
 /** `docktor dlq show`: one message that was set aside, with all that is known of it. */
 import type { Command } from "commander";
-import { findLetter, withDeadLetters } from "./dead-letters.ts";
+import { print, printJson } from "../output.ts";
+import { addSettings } from "../settings.ts";
 import { describeLetter, wholeLetterObject } from "./letters.ts";
-import { print, printJson } from "./output.ts";
-import { addSettings, wholeNumber } from "./settings.ts";
+import { findLetter, letterId, withDeadLetters } from "./queue.ts";
 
 interface Flags {
   servers: string;
@@ -20,11 +20,7 @@ export function addDlqShow(dlq: Command): void {
       "Show a dead letter: why it was set aside, where it came from, its headers and its data. Data " +
         "that is not text is shown in base64.",
     )
-    .argument(
-      "<id>",
-      "its id, as docktor dlq list tells it",
-      wholeNumber(1, Number.MAX_SAFE_INTEGER),
-    )
+    .argument("<id>", "its id, as docktor dlq list tells it", letterId)
     .addHelpText(
       "after",
       `

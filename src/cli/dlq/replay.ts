@@ -1,12 +1,12 @@
 /** `docktor dlq replay`: has groups try again what they have set aside, and tells what becomes of it. */
 import type { Command } from "commander";
-import { type DeadLetterQueue, DocktorError, type StoredDeadLetter } from "../index.ts";
-import { complain, EXIT, Exit } from "./failure.ts";
-import { count, duration, plural } from "./format.ts";
+import { type DeadLetterQueue, DocktorError, type StoredDeadLetter } from "../../index.ts";
+import { complain, EXIT, Exit } from "../failure.ts";
+import { count, duration, plural } from "../format.ts";
+import { print, printJson, showProgress } from "../output.ts";
+import { addSettings } from "../settings.ts";
 import { type Outcome, outcomeObject, outcomeTable } from "./letters.ts";
-import { print, printJson } from "./output.ts";
-import { findLetter, withDeadLetters } from "./dead-letters.ts";
-import { addSettings, wholeNumber } from "./settings.ts";
+import { findLetter, letterId, withDeadLetters } from "./queue.ts";
 
 interface Flags {
   servers: string;
@@ -17,8 +17,6 @@ interface Flags {
   timeoutMs: number;
   json?: true;
 }
-
-const letterId = wholeNumber(1, Number.MAX_SAFE_INTEGER);
 
 /** How many are asked for at a time: so often there is progress to show. */
 const CHUNK = 50;
@@ -150,9 +148,4 @@ function report(
 
 function isHandled({ outcome }: Outcome): boolean {
   return outcome === "handled";
-}
-
-/** Keeps one line up to date for people who watch. */
-function showProgress(line: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`);
 }

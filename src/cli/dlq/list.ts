@@ -1,10 +1,10 @@
 /** `docktor dlq list`: the messages that groups have set aside. */
 import type { Command } from "commander";
-import type { StoredDeadLetter } from "../index.ts";
-import { withDeadLetters } from "./dead-letters.ts";
+import type { StoredDeadLetter } from "../../index.ts";
+import { print, printJson } from "../output.ts";
+import { addSettings } from "../settings.ts";
 import { letterObject, letterTable } from "./letters.ts";
-import { print, printJson } from "./output.ts";
-import { addSettings } from "./settings.ts";
+import { withDeadLetters } from "./queue.ts";
 
 interface Flags {
   servers: string;

@@ -4,7 +4,11 @@ import {
   type DeadLetterQueueOptions,
   DocktorError,
   type StoredDeadLetter,
-} from "../index.ts";
+} from "../../index.ts";
+import { wholeNumber } from "../settings.ts";
+
+/** Reads the id of a dead letter. */
+export const letterId: (text: string) => number = wholeNumber(1, Number.MAX_SAFE_INTEGER);
 
 /** Connects, and closes the connection whatever happens. */
 export async function withDeadLetters<T>(

@@ -1,6 +1,6 @@
 /** Dead letters as tables and texts for people, and as objects for programs. Pure. */
-import type { Replayed, StoredDeadLetter } from "../index.ts";
-import { count, duration, oneLine, plural, table } from "./format.ts";
+import type { Replayed, StoredDeadLetter } from "../../index.ts";
+import { count, duration, oneLine, plural, table } from "../format.ts";
 
 /** The most characters of a key and of an error in a table. */
 const KEY_WIDTH = 24;
