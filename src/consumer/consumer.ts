@@ -262,7 +262,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
   };
 }
 
-function checkHandlers(handlers: Handlers, { poison }: ConsumerSettings): void {
+function checkHandlers(handlers: Handlers, { poison, concurrency }: ConsumerSettings): void {
   const { eachMessage, eachBatch } = handlers;
   const given = [eachMessage, eachBatch].filter((handler) => handler !== undefined);
   if (given.length !== 1 || typeof given[0] !== "function") {
@@ -271,6 +271,11 @@ function checkHandlers(handlers: Handlers, { poison }: ConsumerSettings): void {
   if (eachBatch !== undefined && poison.policy === "park-key") {
     throw invalidOption(
       'poison.policy "park-key" needs eachMessage: in a batch, keys cannot be told apart',
+    );
+  }
+  if (eachBatch !== undefined && concurrency !== undefined) {
+    throw invalidOption(
+      "concurrency needs eachMessage: a batch holds many keys, and is handled in one call",
     );
   }
 }

@@ -6,6 +6,7 @@ import { checkpointKey, parseCheckpoint } from "../lease/records.ts";
 import { type ConnectionSource, type Link, openLink } from "../nats/connection.ts";
 import { fromNats } from "../nats/errors.ts";
 import { readStream } from "../nats/stream.ts";
+import { type Names, refuseUnknown } from "../options.ts";
 import { checkName, leasesBucket } from "../partition/names.ts";
 import { DeadLetterStream, type StoredDeadLetter } from "./dead-letter-stream.ts";
 import { encodeReplay } from "./replay.ts";
@@ -18,6 +19,12 @@ export interface DeadLetterQueueOptions extends ConnectionSource {
   /** The stream that the messages were published to. */
   readonly stream: string;
 }
+
+const DEAD_LETTER_QUEUE_OPTIONS: Names<DeadLetterQueueOptions> = {
+  servers: true,
+  connection: true,
+  stream: true,
+};
 
 /**
  * What became of a replayed dead letter.
@@ -47,6 +54,7 @@ export class DeadLetterQueue implements AsyncDisposable {
    * @throws DocktorError INVALID_OPTION, STREAM_NOT_FOUND and those of the connection
    */
   static async connect(options: DeadLetterQueueOptions): Promise<DeadLetterQueue> {
+    refuseUnknown(options, DEAD_LETTER_QUEUE_OPTIONS);
     const stream = checkName("stream", options.stream);
     const link = await openLink(options, `docktor dead letters of ${stream}`);
     try {

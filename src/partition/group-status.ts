@@ -16,6 +16,7 @@ import { findConsumer } from "../nats/consumer.ts";
 import { type ConnectionSource, type Link, openLink } from "../nats/connection.ts";
 import { fromNats } from "../nats/errors.ts";
 import { readStream } from "../nats/stream.ts";
+import { type Names, refuseUnknown } from "../options.ts";
 import { type MemberStatusState, readMembers } from "./group-members.ts";
 import { checkName, durableName, leasesBucket, membersBucket, partitionSubject } from "./names.ts";
 import { readTopology } from "./topology.ts";
@@ -27,6 +28,14 @@ export interface DescribeGroupOptions extends ConnectionSource {
   /** How long to watch the group for its rates, in milliseconds. Default 500; 0 leaves them at 0. */
   readonly sampleMs?: number;
 }
+
+const DESCRIBE_OPTIONS: Names<DescribeGroupOptions> = {
+  servers: true,
+  connection: true,
+  stream: true,
+  group: true,
+  sampleMs: true,
+};
 
 /** One member of a group. */
 export interface MemberStatus {
@@ -66,6 +75,7 @@ export interface GroupStatus {
  * @throws DocktorError INVALID_OPTION, GROUP_NOT_FOUND, STREAM_NOT_FOUND and those of the connection
  */
 export async function describeGroup(options: DescribeGroupOptions): Promise<GroupStatus> {
+  refuseUnknown(options, DESCRIBE_OPTIONS);
   const stream = checkName("stream", options.stream);
   const group = checkName("group", options.group);
   const link = await openLink(options, `docktor status ${group}`);

@@ -1,5 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { Consumer } from "../../src/consumer/consumer.ts";
+import { DeadLetterQueue } from "../../src/consumer/dead-letter-queue.ts";
 import { resolveOptions as resolveConsumer } from "../../src/consumer/options.ts";
+import { describeGroup } from "../../src/partition/group-status.ts";
 import { resolveOptions as resolveProducer } from "../../src/producer/options.ts";
 
 const consumer = { stream: "S", subject: "s", group: "G" };
@@ -25,6 +28,35 @@ describe("an option that does not exist is refused by name, with those that do",
     expect(() => resolveProducer(wrong)).toThrow(
       "partition is not an option: there are servers, connection, stream, subject, partitions",
     );
+  });
+});
+
+describe("an option that does not exist is refused before anything is connected to", () => {
+  const wrong = { stream: "S", group: "G", partition: 8 };
+
+  test("of a group to describe", async () => {
+    await expect(describeGroup(wrong)).rejects.toThrow("partition is not an option: there are ");
+  });
+
+  test("of a queue of dead letters", async () => {
+    const connecting = DeadLetterQueue.connect(wrong);
+    await expect(connecting).rejects.toThrow(
+      "group is not an option: there are servers, connection",
+    );
+  });
+});
+
+describe("what is about single messages is refused for a handler of batches", () => {
+  test.each([
+    ["concurrency", { concurrency: { perPartition: 2, by: "key" } }],
+    ['poison.policy "park-key"', { poison: { policy: "park-key" } }],
+  ] as const)("%s", async (name, option) => {
+    const batches = new Consumer({ ...consumer, ...option });
+    await expect(batches.run({ eachBatch: () => {} })).rejects.toMatchObject({
+      code: "INVALID_OPTION",
+      message: expect.stringMatching(`^${name} needs eachMessage: `),
+    });
+    expect(batches.state).toBe("idle");
   });
 });
 
