@@ -37,8 +37,9 @@ export class Archive implements AsyncDisposable {
     return new Archive(link);
   }
 
-  /** Whether everything that is stored is committed. */
-  async caughtUp(partitions: number): Promise<boolean> {
+  /** By how much the checkpoints are behind what is stored, summed up; 0 when everything is committed. */
+  async behind(partitions: number): Promise<number> {
+    let behind = 0;
     for (let partition = 0; partition < partitions; partition++) {
       const message = await last(this.#link.manager, STREAM, `events.p.${partition}`);
       const checkpoint = await last(
@@ -46,10 +47,10 @@ export class Archive implements AsyncDisposable {
         STREAMS.leases,
         `$KV.${LEASES}.checkpoint.${partition}`,
       );
-      const done = (checkpoint?.json<{ sequence: number }>().sequence ?? 0) >= (message?.seq ?? 0);
-      if (!done) return false;
+      const committed = checkpoint?.json<{ sequence: number }>().sequence ?? 0;
+      behind += Math.max(0, (message?.seq ?? 0) - committed);
     }
-    return true;
+    return behind;
   }
 
   /** Whether every partition has an owner. */

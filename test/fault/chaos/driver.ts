@@ -10,8 +10,8 @@ import { Site } from "./site.ts";
 
 /** How long the first members may take to share the partitions. */
 const SETTLE_MS = 30_000;
-/** How long the group may take to handle what is left once the last fault is over. */
-const CATCH_UP_MS = { 1: 20_000, 3: 45_000 } as const;
+/** How long nothing at all may be committed of what is left once the last fault is over. */
+const STANDSTILL_MS = { 1: 20_000, 3: 45_000 } as const;
 /** How long members may take to leave, beside the deadline of their hand-over. */
 const LEAVE_MS = 15_000;
 
@@ -40,7 +40,8 @@ export async function carryOut(plan: Plan, options: DriverOptions): Promise<Evid
   const stage = new Stage(site, crew);
   await Promise.all([sleep(plan.durationMs), ...plan.actions.map((each) => stage.perform(each))]);
   await load.end();
-  const caughtUp = await within(CATCH_UP_MS[plan.servers], () => archive.caughtUp(plan.partitions));
+  const behind = (): Promise<number> => archive.behind(plan.partitions);
+  const caughtUp = await dwindles(behind, STANDSTILL_MS[plan.servers]);
   await crew.disband(plan.drainTimeoutMs + LEAVE_MS);
   // Before anything is read, which makes a consumer.
   const left = await archive.left();
@@ -137,6 +138,18 @@ async function within(ms: number, condition: () => Promise<boolean>): Promise<bo
   while (performance.now() < deadline) {
     if (await condition().catch(() => false)) return true;
     await sleep(50);
+  }
+  return false;
+}
+
+/** Whether the amount comes down to 0; it may not stay as it is for so long. */
+async function dwindles(amount: () => Promise<number>, ms: number): Promise<boolean> {
+  let least = Infinity;
+  for (let deadline = performance.now() + ms; performance.now() < deadline; await sleep(50)) {
+    const now = await amount().catch(() => Infinity);
+    if (now === 0) return true;
+    if (now < least) deadline = performance.now() + ms;
+    least = Math.min(least, now);
   }
   return false;
 }
