@@ -43,7 +43,8 @@ export function addConsume(program: Command): void {
     .command("consume")
     .summary("join a group and handle messages until stopped")
     .description(
-      "Join a group and handle messages until stopped. Creates a missing stream (file storage). " +
+      "Join a group and handle messages until stopped, by doing nothing but --record them: in the group of " +
+        "a service, its messages would be gone. Creates a missing stream (file storage). " +
         "Ctrl-C or SIGTERM finishes, commits, hands over and exits with 0; once more stops at " +
         "once, hands nothing over and exits with 130 or 143.",
     )

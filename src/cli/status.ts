@@ -52,7 +52,12 @@ export function statusLines(status: GroupStatus, now: number, sampleMs: number):
     `group ${group} on stream ${stream}`,
     "",
     ...(members.length === 0 ? [] : [...memberTable(status, now), ""]),
-    ...(members.some(isUp) ? [] : ["no live members: start one with docktor consume", ""]),
+    ...(members.some(isUp)
+      ? []
+      : [
+          "no live members: start your service; docktor consume would handle its messages by doing nothing",
+          "",
+        ]),
     ...table(["PARTITION", "OWNER", "EPOCH", "CHECKPOINT", "LAG"], partitionRows, [0, 2, 3, 4]),
     "",
     `${totalsLine(status)} (rates from a sample of ${duration(sampleMs)})`,

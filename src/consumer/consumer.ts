@@ -149,9 +149,9 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
       this.#state = "running";
       this.#watchConnection(resources, workload);
     } catch (error) {
-      const stopped = this.#ending !== undefined;
-      const known = stopped ? closedWhileJoining() : toDocktorError(error);
-      await this.#end(stopped ? "closed" : "failed", known);
+      const { aborted, reason } = this.#stopped.signal;
+      const known = toDocktorError(aborted ? reason : error);
+      await this.#end("failed", known);
       throw known;
     }
   }

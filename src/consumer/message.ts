@@ -19,7 +19,10 @@ export class Message {
   readonly partition: number;
   /** Its sequence in the stream; grows within a partition. A replayed dead letter has a new one. */
   readonly sequence: number;
-  /** How often its handler has been called, this call and those at other members included; 1 at first. */
+  /**
+   * 1 at first, and one more after each failure, those at other members included. A call that was cut
+   * short, as by a crash or a hand-over, does not count. A replayed dead letter begins at 1.
+   */
   attempt = 1;
   readonly #source: Source;
 

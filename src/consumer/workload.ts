@@ -166,15 +166,17 @@ export class Workload implements PartitionWork {
     });
   }
 
-  async #onStalled(pump: Pump, sequence: number, stalledMs: number): Promise<void> {
+  async #onStalled(pump: Pump, sequence: number, underWayMs: number): Promise<void> {
     const { settings, tell, onSurrender, onInterrupted } = this.#options;
+    const stalledMs = Math.round(underWayMs);
     const { lease } = pump;
     const { partition, epoch } = lease;
     tell("partition:stalled", { partition, epoch, sequence, stalledMs });
-    const again = pump.noteStall(`under way for ${Math.round(stalledMs)} ms`);
+    const again = pump.noteStall(`under way for ${stalledMs} ms`);
     if (again && settings.poison.policy === "block") return;
     if (again) await pump.setStalledAside();
-    onSurrender(lease, stalled(lease, sequence, stalledMs));
+    const then = again ? "it has hung before, and is set aside" : "another member is to try";
+    onSurrender(lease, stalled(lease, sequence, stalledMs, then));
     // Where there is no other member, this one starts anew behind the message.
     if (again) onInterrupted(lease);
   }
@@ -242,10 +244,15 @@ function heartbeatMs(ttlMs: number): number {
   return Math.min(Math.max(500, Math.round(ttlMs / HEARTBEATS)), LONGEST_HEARTBEAT_MS);
 }
 
-function stalled({ partition }: Lease, sequence: number, stalledMs: number): DocktorError {
+function stalled(
+  { partition }: Lease,
+  sequence: number,
+  stalledMs: number,
+  then: string,
+): DocktorError {
   return new DocktorError(
     "STALLED",
-    `message ${sequence} of partition ${partition} has been under way for ${Math.round(stalledMs)} ms: another member is to try`,
+    `message ${sequence} of partition ${partition} has been under way for ${stalledMs} ms: ${then}`,
   );
 }
 

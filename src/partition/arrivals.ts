@@ -35,7 +35,7 @@ export class Arrivals {
 
   /** Tells that this member itself left, and nothing from then on: an older roster may be on its way. */
   end(memberId: string): void {
-    this.#observer.left(memberId);
+    if (this.#known.delete(memberId)) this.#observer.left(memberId);
     this.#over = true;
   }
 }

@@ -17,7 +17,8 @@ export const TOPOLOGY_BUCKET = "docktor_topology";
 
 /** Checks a name that becomes part of bucket, key and durable names: letters, digits, `-`, `_`. */
 export function checkName(what: "group" | "memberId" | "stream", name: string): string {
-  if (NAME.test(name)) return name;
+  // Whoever writes JavaScript may have forgotten it.
+  if (typeof name === "string" && NAME.test(name)) return name;
   throw invalidOption(
     `${what} ${JSON.stringify(name)} is not a valid name: use letters, digits, "-" and "_" only`,
   );
@@ -25,7 +26,10 @@ export function checkName(what: "group" | "memberId" | "stream", name: string): 
 
 /** Checks the subject prefix: tokens joined by dots, of characters that a bucket key may have. */
 export function checkSubject(subject: string): string {
-  if (subject !== "" && subject.split(".").every((token) => SUBJECT_TOKEN.test(token))) {
+  if (
+    typeof subject === "string" &&
+    subject.split(".").every((token) => SUBJECT_TOKEN.test(token))
+  ) {
     return subject;
   }
   throw invalidOption(

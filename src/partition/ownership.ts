@@ -198,14 +198,14 @@ export class Ownership {
   }
 
   async #release(lease: Lease, next: string | undefined): Promise<void> {
-    const { clock, session, work } = this.#options;
+    const { clock, session, work, drainTimeoutMs } = this.#options;
     const { partition } = lease;
     try {
       const moves = next !== undefined && next !== session.memberId;
       const prepared = moves && (await this.#inTime(work.prepare(lease)));
       const begunAt = clock.now();
       if (!(await this.#inTime(work.finish(lease).then(() => true))))
-        return await this.#cutOff(lease, overdue(lease), next, {});
+        return await this.#cutOff(lease, overdue(lease, drainTimeoutMs), next, {});
       if (this.#owned.get(partition) !== lease) return;
       const mark: ReleaseMark = prepared ? { prepared } : {};
       this.#written.set(partition, await lease.release(next, mark));
@@ -259,10 +259,10 @@ export class Ownership {
   }
 }
 
-function overdue({ partition }: Lease): DocktorError {
+function overdue({ partition }: Lease, drainTimeoutMs: number): DocktorError {
   return new DocktorError(
     "DRAIN_TIMEOUT",
-    `handlers on partition ${partition} did not finish within drainTimeoutMs: they are aborted, and what they were handling will be handled again`,
+    `handlers on partition ${partition} did not finish within ${drainTimeoutMs} ms (drainTimeoutMs): they are aborted, and what they were handling will be handled again`,
   );
 }
 

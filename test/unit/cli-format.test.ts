@@ -136,7 +136,7 @@ describe("a group", () => {
     expect(statusLines({ ...group, members: [] }, 0, 500).slice(0, 4)).toEqual([
       "group WORKERS on stream EVENTS",
       "",
-      "no live members: start one with docktor consume",
+      "no live members: start your service; docktor consume would handle its messages by doing nothing",
       "",
     ]);
   });
@@ -149,7 +149,7 @@ describe("a group", () => {
       "a       dead           2  0-1         -",
       "b       restarting     1  2           -",
       "",
-      "no live members: start one with docktor consume",
+      "no live members: start your service; docktor consume would handle its messages by doing nothing",
       "",
     ]);
   });

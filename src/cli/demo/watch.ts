@@ -32,8 +32,9 @@ export class Watch {
         if (!signal.aborted) this.#look(status);
       } catch (error) {
         if (signal.aborted) return;
-        // Before the first member, there is no group.
-        if (!isDocktorError(error, "GROUP_NOT_FOUND")) throw error;
+        // Before the first member, there is no group; and a busy server may answer the next look.
+        const passing = isDocktorError(error) && error.retriable;
+        if (!passing && !isDocktorError(error, "GROUP_NOT_FOUND")) throw error;
       }
     }
   }
