@@ -5,11 +5,13 @@ import { Consumer } from "../../src/consumer/consumer.ts";
 import type { Message } from "../../src/consumer/message.ts";
 import { openBucket } from "../../src/lease/kv-store.ts";
 import { ABSENT } from "../../src/lease/store.ts";
+import { leasesBucket } from "../../src/partition/names.ts";
 import { partitionOf } from "../../src/partition/partitioner.ts";
 import { judge, type PublishedMessage } from "../../src/record/oracle.ts";
 import {
   closeAfterTest,
   eventually,
+  GROUP,
   link,
   member,
   numbered,
@@ -365,6 +367,18 @@ describeOnEachServer("a consumer", ({ start }) => {
     await eventually("all are handled", () => records.count === 40);
     expect(judge(published, records.all)).toMatchObject({ lost: 0, duplicated: 0, outOfOrder: 0 });
     expect(records.all.filter((record) => record.member === "first")).toHaveLength(11);
+  });
+
+  test("rejects, while it joins, with what has ended it", async () => {
+    const { url } = await start();
+    const connection = await link(url);
+    const leases = await openBucket(connection, leasesBucket(STREAM, GROUP), { replicas: 1 });
+    await leases.write("lease.0", { owner: "not docktor" }, ABSENT);
+    const consumer = member(url, { ensureStream: true });
+    const invalid = expect.objectContaining({ code: "RECORD_INVALID" });
+    await expect(consumer.run({ eachMessage: () => {} })).rejects.toEqual(invalid);
+    expect(await consumer.closed()).toEqual(invalid);
+    expect(consumer.state).toBe("failed");
   });
 
   test("closes at once and hands nothing over; another member takes over when its session expires", async () => {

@@ -46,6 +46,18 @@ describe("an option that does not exist is refused before anything is connected 
   });
 });
 
+describe("what must be there is asked for by name", () => {
+  test.each(["stream", "subject", "group"])("%s of a consumer", (name) => {
+    const { [name as "group"]: _missing, ...rest } = consumer;
+    expect(() => resolveConsumer(rest as typeof consumer)).toThrow(
+      expect.objectContaining({
+        code: "INVALID_OPTION",
+        message: expect.stringMatching(`^${name} undefined is not a valid `),
+      }),
+    );
+  });
+});
+
 describe("what is about single messages is refused for a handler of batches", () => {
   test.each([
     ["concurrency", { concurrency: { perPartition: 2, by: "key" } }],
