@@ -11,6 +11,8 @@ const RETRIABLE = {
   INVALID_OPTION: false,
   /** No server answered at the given address. */
   CONNECTION_FAILED: true,
+  /** The connection broke; it is tried again until it is back. */
+  CONNECTION_LOST: true,
   /** The connection was closed, by us or for good by the server. */
   CONNECTION_CLOSED: false,
   /** The server refused the credentials or the permission. */

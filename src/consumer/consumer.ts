@@ -207,8 +207,9 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
         ),
       );
     });
-    this.#unwatch = followChanges(connection, ({ type }) => {
-      if (type !== "reconnect") return;
+    this.#unwatch = followChanges(connection, (change) => {
+      if (change.type === "disconnect") this.#onError(disconnected(change.server));
+      if (change.type !== "reconnect") return;
       // Messages on their way were lost with the connection, and watches may be, too.
       this.#membership?.refresh();
       for (const lease of workload.leases) this.#membership?.reclaim(lease);
@@ -278,6 +279,13 @@ function checkHandlers(handlers: Handlers, { poison, concurrency }: ConsumerSett
       "concurrency needs eachMessage: a batch holds many keys, and is handled in one call",
     );
   }
+}
+
+function disconnected(server: string): DocktorError {
+  return new DocktorError(
+    "CONNECTION_LOST",
+    `the connection to NATS at ${server} broke, and is tried again until it is back; the partitions go to other members when that takes longer than the session's TTL`,
+  );
 }
 
 function closedWhileJoining(): DocktorError {

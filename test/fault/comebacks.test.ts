@@ -101,6 +101,20 @@ describeOnEachServer("a member", ({ start }) => {
     await eventually("they share", () => cutOff.assignment.length === 2);
   });
 
+  test("tells at once that its connection broke, and with which server", async () => {
+    const server = await start();
+    const proxy = await startProxy(server.port);
+    closeAfterTest(() => proxy.close());
+    const cutOff = member(proxy.url, { partitions: 1, session, ensureStream: true });
+    await cutOff.run({ eachMessage: () => {} });
+    proxy.cut();
+    await eventually("it is told", () => cutOff.errors.length > 0);
+    expect(cutOff.errors[0]).toMatchObject({ code: "CONNECTION_LOST", retriable: true });
+    expect(cutOff.errors[0]?.message).toContain(`at ${new URL(proxy.url).host} broke`);
+    proxy.heal();
+    await eventually("it owns the partition anew", () => cutOff.assignment.length === 1);
+  });
+
   test("that loses its session while it drains is out, and does not come back", async () => {
     const { url } = await start();
     let finish = (): void => {};
