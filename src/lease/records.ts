@@ -8,6 +8,8 @@ import { DocktorError } from "../errors.ts";
 export interface SessionRecord {
   /** Names one life of a member; another one starts when the session is lost. */
   readonly incarnation: string;
+  /** Counts those sent: one that was given up and has landed must not pass for the next. Absent at first. */
+  readonly renewal?: number;
   /** Set by whoever declared the session dead: the record is there to keep it from being renewed. */
   readonly expired?: true;
 }

@@ -41,6 +41,7 @@ export class Session {
   readonly #clock: Clock;
   #revision: number;
   #trustedUntil: number;
+  #renewals = 0;
   #keeping: Promise<void>;
 
   private constructor(
@@ -113,7 +114,7 @@ export class Session {
       const sentAt = this.#clock.now();
       if (sentAt >= this.#trustedUntil) return this.#lose("was not renewed in time");
       try {
-        const record: SessionRecord = { incarnation: this.incarnation };
+        const record: SessionRecord = { incarnation: this.incarnation, renewal: ++this.#renewals };
         this.#revision = await this.#store.write(this.memberId, record, this.#revision);
         // An answer that comes too late does not bring trust back: someone may have seen it gone.
         if (!this.trusted()) return this.#lose("was renewed too late");

@@ -166,7 +166,7 @@ describe("a neighbour that lives", () => {
     ends.push(() => after.orphan());
     await clock.advance(3 * TTL);
     expect(await roster()).toEqual(["a", "b"]);
-    expect((await sessions.get("b"))?.value).toEqual({ incarnation: after.incarnation });
+    expect((await sessions.get("b"))?.value).toMatchObject({ incarnation: after.incarnation });
   });
 
   test("is left alone after it has ended its session in good order", async () => {

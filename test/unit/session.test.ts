@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { DocktorError } from "../../src/errors.ts";
 import { expireSession, Session } from "../../src/lease/session.ts";
+import { settle } from "../../src/lease/settle.ts";
 import { ABSENT } from "../../src/lease/store.ts";
 import { ManualClock } from "../support/clock.ts";
 import { MemoryStore } from "../support/memory-store.ts";
@@ -146,6 +147,36 @@ describe("a session's trust", () => {
     await clock.advance(2 * TTL);
     expect(session.trusted()).toBe(true);
     expect(reads).toBe(2);
+  });
+
+  test("does not grow by a renewal that was given up and had landed: it is not taken for the next one", async () => {
+    const session = await join("a");
+    const [write, get] = [sessions.write.bind(sessions), sessions.get.bind(sessions)];
+    // One lands, and nobody hears of it; the next one is lost, and what is found is the one before.
+    const [sends, reads] = [
+      ["lands", "refused"],
+      ["lost", "lost", "answered"],
+    ];
+    const unheard = async (): Promise<never> => {
+      await clock.sleep(TTL / 30);
+      return await silence();
+    };
+    sessions.write = (key, value, expected) =>
+      settle({
+        key,
+        value,
+        expected,
+        send: async () => {
+          const fate = sends.shift() ?? "lost";
+          if (fate === "refused") return await write(key, value, expected);
+          if (fate === "lands") await write(key, value, expected);
+          return await unheard();
+        },
+        read: async () => (reads.shift() === "answered" ? await get(key) : await unheard()),
+      });
+    while (session.trusted()) await clock.advance(10);
+    expect(reads).toEqual([]);
+    expect((await sessions.live()).keys.has("a")).toBe(true);
   });
 
   test.each([
