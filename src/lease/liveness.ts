@@ -50,16 +50,18 @@ export function lookIntervalMs(members: number, ttlMs: number): number {
 /** Looks after the group until the session is lost or the signal aborts. */
 export async function watchLiveness(options: LivenessOptions, signal: AbortSignal): Promise<void> {
   const { clock, session, onError } = options;
-  const joinedAt = clock.now();
-  const memory: Memory = { seen: new Set(), goneSince: new Map() };
+  const memory: Memory = {
+    since: clock.now(),
+    seen: new Set(),
+    goneSince: new Map(),
+  };
   for (;;) {
     const size = Object.keys(options.members()).length;
     const interval = lookIntervalMs(size, session.ttlMs);
     // Spread, so that members which joined together do not look together for ever.
     if (!(await slept(clock, interval * (0.75 + Math.random() / 2), signal))) return;
     try {
-      const settled = clock.now() - joinedAt >= session.ttlMs;
-      await look(options, memory, settled);
+      await look(options, memory);
     } catch (error) {
       onError(error);
     }
@@ -68,6 +70,8 @@ export async function watchLiveness(options: LivenessOptions, signal: AbortSigna
 
 /** What an observer remembers from one look to the next, by incarnation. */
 interface Memory {
+  /** Since when sessions have lived as long as they should, for all it knows. */
+  since: number;
   /** Whom it has seen alive. */
   readonly seen: Set<string>;
   /** Since when it knows that one expected back is gone, on its own clock. */
@@ -77,13 +81,21 @@ interface Memory {
 /**
  * One look. After an outage longer than the TTL every session is gone at once, and the
  * first member back must not take the rest for dead: absence counts only for a session
- * this member has seen alive, or once it has been around for a TTL (`settled`).
+ * this member has seen alive, or once it has been around for a TTL (`settled`). It begins anew after
+ * the sessions had another time to live, as in a race of newcomers to an empty group: what went by
+ * that was trusted by its owner.
  */
-async function look(options: LivenessOptions, memory: Memory, settled: boolean): Promise<void> {
+async function look(options: LivenessOptions, memory: Memory): Promise<void> {
   const { clock, sessions, leases, identity, session } = options;
   const suspects = Object.entries(options.members()).filter(([id]) => id !== session.memberId);
   const { keys, ttlMs } = await sessions.live();
-  if (ttlMs !== session.ttlMs) await sessions.setTtl(session.ttlMs);
+  if (ttlMs !== session.ttlMs) {
+    await sessions.setTtl(session.ttlMs);
+    memory.since = clock.now();
+    memory.seen.clear();
+    return;
+  }
+  const settled = clock.now() - memory.since >= session.ttlMs;
   for (const [id, member] of suspects) {
     const { incarnation, state } = member;
     if (keys.has(id) && !(await hasStopped(sessions, id, member))) {

@@ -158,6 +158,23 @@ describe("looking after the group", () => {
     expect((await sessions.live()).ttlMs).toBe(TTL);
   });
 
+  test("takes nobody for dead whose session was forgotten too soon: its owner still trusts it", async () => {
+    const [a, b] = [await join("a"), await join("b")];
+    await look(a);
+    await clock.advance(TTL);
+    // As a newcomer does that found nobody here: for a moment, sessions live no longer than it wants.
+    await sessions.setTtl(TTL / 10);
+    await sessions.delete("b", (await sessions.get("b"))?.revision ?? 0);
+    const live = sessions.live.bind(sessions);
+    sessions.live = async () => ({ ...(await live()), keys: new Set(["a"]) });
+    while (b.trusted()) {
+      expect(await roster()).toEqual(["a", "b"]);
+      await clock.advance(lookIntervalMs(2, TTL) / 2);
+    }
+    await clock.advance(TTL + 2 * lookIntervalMs(2, TTL));
+    expect(await roster()).toEqual(["a"]);
+  });
+
   test("asks for no single session while nobody is away", async () => {
     const [a] = [await join("a"), await join("b")];
     const get = vi.spyOn(sessions, "get");
