@@ -53,6 +53,7 @@ export async function watchLiveness(options: LivenessOptions, signal: AbortSigna
   const memory: Memory = {
     since: clock.now(),
     seen: new Set(),
+    dead: new Set(),
     goneSince: new Map(),
   };
   for (;;) {
@@ -74,6 +75,8 @@ interface Memory {
   since: number;
   /** Whom it has seen alive. */
   readonly seen: Set<string>;
+  /** Whom it has declared dead: what is under their keys is the mark. */
+  readonly dead: Set<string>;
   /** Since when it knows that one expected back is gone, on its own clock. */
   readonly goneSince: Map<string, number>;
 }
@@ -98,7 +101,8 @@ async function look(options: LivenessOptions, memory: Memory): Promise<void> {
   const settled = clock.now() - memory.since >= session.ttlMs;
   for (const [id, member] of suspects) {
     const { incarnation, state } = member;
-    if (keys.has(id) && !(await hasStopped(sessions, id, member))) {
+    const marked = memory.dead.has(incarnation);
+    if (keys.has(id) && !marked && !(await hasStopped(sessions, id, member))) {
       memory.seen.add(incarnation);
       continue;
     }
@@ -109,6 +113,7 @@ async function look(options: LivenessOptions, memory: Memory): Promise<void> {
     } else if (!settled && !memory.seen.has(incarnation)) continue;
     if (!session.trusted()) return;
     if (!(await expireSession(sessions, id, incarnation))) continue;
+    memory.dead.add(incarnation);
     const change = state === "restarting" ? withoutMember : endLife;
     await changeRoster(leases, identity, (roster) => change(roster, id, incarnation));
   }

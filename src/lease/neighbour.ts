@@ -6,11 +6,12 @@
  * Every renewal is seen as it is made. When none has come for a TTL, counted on the observer's own
  * monotonic clock from when it saw the last, its owner has stopped, as it trusts that renewal for less
  * than a TTL from before it was sent. The record is replaced by compare-and-set: a renewal that was
- * made and not seen wins. Who is not found dead here, as of two neighbours that die together, is
+ * made and not seen wins. Where the mark is there already, its writer may not have come to take the member
+ * off the roster, or got no answer: that is done here, too. Who is not found dead here, as of two neighbours that die together, is
  * found by those who look after everyone.
  */
 import { type Clock, slept } from "../clock.ts";
-import { isLiveSession } from "./records.ts";
+import { isLiveSession, parseSession } from "./records.ts";
 import { changeRoster, endLife, type GroupIdentity, type Members } from "./roster.ts";
 import { expireSession, type Session } from "./session.ts";
 import { ABSENT, type Store } from "./store.ts";
@@ -39,6 +40,8 @@ interface Renewal {
   revision: number;
   /** On the observer's clock. */
   seenAt: number;
+  /** Whether that life was declared dead since. */
+  marked: boolean;
 }
 
 /** Watches over the member that comes next on the roster, whoever that is. */
@@ -73,10 +76,11 @@ export class NeighbourWatch {
       const turn = new AbortController();
       const end = (): void => turn.abort();
       signal.addEventListener("abort", end);
-      const last: Renewal = { revision: ABSENT, seenAt: clock.now() };
+      const last: Renewal = { revision: ABSENT, seenAt: clock.now(), marked: false };
       void this.#see(life, last, turn.signal).then(end);
       try {
-        if (await this.#silent(last, turn.signal)) await this.#declareDead(life, last.revision);
+        const silent = await this.#silent(last, turn.signal);
+        if (silent || last.marked) await this.#declareDead(life, last);
       } catch (error) {
         onError(error);
       }
@@ -85,13 +89,15 @@ export class NeighbourWatch {
     } while (await slept(clock, RETRY_MS, signal));
   }
 
-  /** Notes each renewal; resolves when the watch has ended. */
+  /** Notes each renewal; resolves when the watch has ended, or nothing more can come of it. */
   async #see({ id, incarnation }: Life, last: Renewal, signal: AbortSignal): Promise<void> {
     const { clock, sessions } = this.#options;
     try {
       for await (const { revision, value } of sessions.watch(id, signal)) {
         last.revision = isLiveSession(id, value, incarnation) ? revision : ABSENT;
         last.seenAt = clock.now();
+        last.marked = isMarked(id, value, incarnation);
+        if (last.marked) return;
       }
     } catch {
       // Whoever renews its session in the same bucket tells.
@@ -109,11 +115,11 @@ export class NeighbourWatch {
   }
 
   /** Ends that life, unless its record has another revision by now. */
-  async #declareDead({ id, incarnation }: Life, revision: number): Promise<void> {
+  async #declareDead({ id, incarnation }: Life, { revision, marked }: Renewal): Promise<void> {
     const { sessions, leases, identity, session } = this.#options;
     if (!session.trusted()) return;
     // Else it was renewed, or has ended, or has expired: then it is gone for everyone to see.
-    if (!(await expireSession(sessions, id, incarnation, revision))) return;
+    if (!marked && !(await expireSession(sessions, id, incarnation, revision))) return;
     await changeRoster(leases, identity, (roster) => endLife(roster, id, incarnation));
   }
 }
@@ -125,4 +131,11 @@ function neighbourOf(memberId: string, members: Members): Life | undefined {
   const id = others.find((each) => each > memberId) ?? others[0];
   const incarnation = id === undefined ? undefined : members[id]?.incarnation;
   return id === undefined || incarnation === undefined ? undefined : { id, incarnation };
+}
+
+/** Whether the record under the id says that this life was declared dead. */
+function isMarked(id: string, value: unknown, incarnation: string): boolean {
+  if (value === undefined) return false;
+  const record = parseSession(id, value);
+  return record.incarnation === incarnation && record.expired === true;
 }

@@ -175,6 +175,21 @@ describe("looking after the group", () => {
     expect(await roster()).toEqual(["a"]);
   });
 
+  test("takes a member off the roster at the next look when that was not answered at first", async () => {
+    const [a, b] = [await join("a"), await join("b")];
+    const failed: unknown[] = [];
+    await look(a, (error) => failed.push(error));
+    await clock.advance(TTL);
+    b.orphan();
+    const write = leases.write.bind(leases);
+    leases.write = () => Promise.reject(new Error("no answer"));
+    await clock.advance(TTL + 2 * lookIntervalMs(2, TTL));
+    expect([await roster(), failed.length > 0]).toEqual([["a", "b"], true]);
+    leases.write = write;
+    await clock.advance(2 * lookIntervalMs(2, TTL));
+    expect(await roster()).toEqual(["a"]);
+  });
+
   test("asks for no single session while nobody is away", async () => {
     const [a] = [await join("a"), await join("b")];
     const get = vi.spyOn(sessions, "get");

@@ -1,9 +1,10 @@
 /** How a member finds out that the next one on the roster has crashed. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { DocktorError } from "../../src/errors.ts";
 import { NeighbourWatch } from "../../src/lease/neighbour.ts";
 import type { RosterMember } from "../../src/lease/records.ts";
 import { changeRoster, type Members, readRoster, withMember } from "../../src/lease/roster.ts";
-import { Session } from "../../src/lease/session.ts";
+import { expireSession, Session } from "../../src/lease/session.ts";
 import type { Entry } from "../../src/lease/store.ts";
 import { ManualClock } from "../support/clock.ts";
 import { MemoryStore } from "../support/memory-store.ts";
@@ -16,10 +17,15 @@ const identity = { stream: "S", subject: "s", group: "G" };
 class DeafStore extends MemoryStore {
   deaf = false;
   watches = 0;
+  /** How many of its next watches end without a word after what there is. */
+  broken = 0;
 
   override async *watch(filter: string, signal: AbortSignal): AsyncIterable<Entry> {
     this.watches++;
-    for await (const entry of super.watch(filter, signal)) if (!this.deaf) yield entry;
+    for await (const entry of super.watch(filter, signal)) {
+      if (!this.deaf) yield entry;
+      if (this.broken > 0) return void this.broken--;
+    }
   }
 }
 
@@ -101,6 +107,45 @@ describe("a neighbour that has crashed", () => {
     await expect(renewal).rejects.toMatchObject({ code: "CONFLICT" });
   });
 
+  test("is off the roster as soon as that is answered, although its record is marked already", async () => {
+    const [a, b] = [await join("a"), await join("b")];
+    await watchAs(a);
+    b.orphan();
+    const write = leases.write.bind(leases);
+    const silence = new DocktorError("TIMEOUT", "no answer");
+    leases.write = () => Promise.reject(silence);
+    await clock.advance(TTL + 500);
+    expect(await roster()).toEqual(["a", "b"]);
+    expect(new Set(errors)).toEqual(new Set([silence]));
+    leases.write = write;
+    await clock.advance(250);
+    expect(await roster()).toEqual(["a"]);
+  });
+
+  test("is found in time although the watch over it broke: it is opened again at once", async () => {
+    const [a, b] = [await join("a"), await join("b")];
+    sessions.broken = 3;
+    await watchAs(a);
+    await clock.advance(2 * RENEWAL);
+    expect(sessions.watches).toBe(4);
+    b.orphan();
+    await clock.advance(TTL);
+    expect(await roster()).toEqual(["a"]);
+    expect(errors).toEqual([]);
+  });
+
+  test("is taken off the roster also when the one that declared it dead did not come to that", async () => {
+    const [a, b] = [await join("a"), await join("b")];
+    await watchAs(a);
+    await clock.advance(RENEWAL);
+    b.orphan();
+    const { revision = 0 } = (await sessions.get("b")) ?? {};
+    expect(await expireSession(sessions, "b", b.incarnation, revision)).toBe(true);
+    await clock.advance(0);
+    expect(await roster()).toEqual(["a"]);
+    expect(errors).toEqual([]);
+  });
+
   test("is only taken for away when it is expected to be restarted", async () => {
     const [a, b] = [await join("a"), await join("b", { restartDelayMs: 60_000 })];
     await watchAs(a);
@@ -166,7 +211,10 @@ describe("a neighbour that lives", () => {
     ends.push(() => after.orphan());
     await clock.advance(3 * TTL);
     expect(await roster()).toEqual(["a", "b"]);
-    expect((await sessions.get("b"))?.value).toMatchObject({ incarnation: after.incarnation });
+    after.orphan();
+    await clock.advance(2 * TTL);
+    const record = (await sessions.get("b"))?.value;
+    expect(record).toMatchObject({ incarnation: after.incarnation, renewal: expect.any(Number) });
   });
 
   test("is left alone after it has ended its session in good order", async () => {
