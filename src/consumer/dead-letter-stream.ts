@@ -1,5 +1,5 @@
 /** The stream `<stream>_DLQ`, which keeps the messages that groups of a stream have set aside. */
-import { StorageType, type StoredMsg, type StreamConfig } from "@nats-io/jetstream";
+import { type PubAck, StorageType, type StoredMsg, type StreamConfig } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
 import { DocktorError } from "../errors.ts";
 import type { Link } from "../nats/connection.ts";
@@ -79,16 +79,21 @@ export class DeadLetterStream {
    */
   async put(letter: DeadLetter): Promise<number> {
     const { group, partition, origin } = letter;
+    const name = `${group}.${partition}.${origin.sequence}.${origin.timestamp.getTime()}`;
+    let ack = await this.#publish(letter, name);
+    // Taken for one that is gone, as for a replayed one when its group has started over: it is stored anew.
+    while (ack.duplicate && (await this.#read({ seq: ack.seq })) === undefined) {
+      ack = await this.#publish(letter, `${name}.${ack.seq}`);
+    }
+    return ack.seq;
+  }
+
+  async #publish(letter: DeadLetter, msgID: string): Promise<PubAck> {
+    const { partition } = letter;
+    const subject = deadLetterSubject(this.#origin, letter);
+    const headers = natsHeaders(encodeDeadLetter(letter));
     try {
-      const ack = await this.#link.jetstream.publish(
-        deadLetterSubject(this.#origin, letter),
-        letter.data,
-        {
-          headers: natsHeaders(encodeDeadLetter(letter)),
-          msgID: `${group}.${partition}.${origin.sequence}.${origin.timestamp.getTime()}`,
-        },
-      );
-      return ack.seq;
+      return await this.#link.jetstream.publish(subject, letter.data, { headers, msgID });
     } catch (error) {
       const known = fromNats(error, `store a dead letter in stream ${this.#name}`);
       if (known.code !== "STREAM_FULL") throw known;

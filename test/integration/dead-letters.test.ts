@@ -1,12 +1,21 @@
 /** The stream of dead letters when something is odd: its limits, its messages, the stream before it. */
 import { DiscardPolicy, RetentionPolicy } from "@nats-io/jetstream";
-import { headers as newHeaders, type MsgHdrs } from "@nats-io/transport-node";
+import { headers as newHeaders, type MsgHdrs, nanos } from "@nats-io/transport-node";
 import { describe, expect, test } from "vitest";
 import { DeadLetterQueue } from "../../src/consumer/dead-letter-queue.ts";
 import type { EachMessage } from "../../src/consumer/handlers.ts";
 import type { ConsumerEvents } from "../../src/events.ts";
 import type { Link } from "../../src/nats/connection.ts";
-import { closeAfterTest, eventually, link, member, publish, STREAM } from "../support/group.ts";
+import { leasesBucket, membersBucket } from "../../src/partition/names.ts";
+import {
+  closeAfterTest,
+  eventually,
+  GROUP,
+  link,
+  member,
+  publish,
+  STREAM,
+} from "../support/group.ts";
 import { describeOnEachServer } from "../support/servers.ts";
 
 const DLQ = `${STREAM}_DLQ`;
@@ -160,6 +169,37 @@ describeOnEachServer("the dead letters of a stream", ({ start }) => {
     await second.consumer.run({ eachMessage: second.eachMessage });
     await eventually("both are dealt with again", () => second.handled.length === 1);
     expect([first.aside[0]?.deadLetter, second.aside[0]?.deadLetter]).toEqual([1, 1]);
+    const opened = await link(url);
+    expect(await lettersOf(opened)).toBe(1);
+    // So long may it take until the next member is there.
+    const { config } = await opened.manager.streams.info(DLQ);
+    expect(config.duplicate_window).toBe(nanos(10 * 60_000));
+  });
+
+  test("have a message anew when its group has started over, although it was replayed before", async () => {
+    const { url } = await start();
+    await stored(url, "a1");
+    const broken = new Set(["a1"]);
+    const first = failingOn(url, broken);
+    await first.consumer.run({ eachMessage: first.eachMessage });
+    await eventually("it is set aside", () => first.aside.length === 1);
+    broken.clear();
+    const letters = await queue(url);
+    expect(await letters.replay([1])).toEqual([{ id: 1, outcome: "handled" }]);
+    await first.consumer.drain();
+    const { manager } = await link(url);
+    for (const bucket of [membersBucket(STREAM, GROUP), leasesBucket(STREAM, GROUP)]) {
+      await manager.streams.delete(`KV_${bucket}`);
+    }
+    for await (const { name } of manager.consumers.list(STREAM)) {
+      await manager.consumers.delete(STREAM, name);
+    }
+    broken.add("a1");
+    const second = failingOn(url, broken);
+    await second.consumer.run({ eachMessage: second.eachMessage });
+    await eventually("it is set aside again", () => second.aside.length === 1);
+    const letter = await letters.get(second.aside[0]?.deadLetter ?? 0);
+    expect(new TextDecoder().decode(letter?.data)).toBe("a1");
     expect(await lettersOf(await link(url))).toBe(1);
   });
 
