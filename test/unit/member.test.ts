@@ -228,6 +228,22 @@ describe("a member that drains", () => {
     expect(look).not.toHaveBeenCalled();
   });
 
+  test("watches over no neighbour any more, and neither does one that is abandoned", async () => {
+    const watches: AbortSignal[] = [];
+    const watch = sessions.watch.bind(sessions);
+    sessions.watch = (filter, signal) => {
+      watches.push(signal);
+      return watch(filter, signal);
+    };
+    const [drained, abandoned] = [await join(), await join({ memberId: "b" })];
+    await settled();
+    expect(watches.map(({ aborted }) => aborted)).toEqual([false, false]);
+    await drained.drain();
+    abandoned.abandon(new DocktorError("CLOSED", "the reason"));
+    await clock.advance(2 * TTL);
+    expect(watches.map(({ aborted }) => aborted)).toEqual([true, true]);
+  });
+
   test("and loses its session stops, and its partitions are lost for that", async () => {
     const member = await join();
     await settled();
@@ -274,6 +290,23 @@ describe("a member that is abandoned", () => {
     await clock.advance(TTL);
     expect(await sessions.get("a")).toBeUndefined();
     expect(await members()).toEqual(["a"]);
+  });
+});
+
+describe("a member that crashes", () => {
+  test("is succeeded by its neighbour a TTL after its last renewal, however late the server is to forget it", async () => {
+    const late = new MemoryStore(clock, 100 * TTL);
+    late.setTtl = () => Promise.resolve();
+    const a = await join({ sessions: late });
+    const b = await join({ sessions: late, memberId: "b", work: new FakeWork() });
+    await settled();
+    expect([a.owned, b.owned]).toEqual([[0], [1]]);
+    await clock.advance(TTL / 3);
+    b.abandon(new DocktorError("CLOSED", "the process is gone"));
+    await clock.advance(TTL - 1);
+    expect([a.owned, await members()]).toEqual([[0], ["a", "b"]]);
+    await clock.advance(1);
+    expect([a.owned, await members()]).toEqual([[0, 1], ["a"]]);
   });
 });
 

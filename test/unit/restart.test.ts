@@ -190,6 +190,16 @@ describe("a twin of a live member", () => {
     expect([await group.leases.get(ROSTER_KEY), await group.shares()]).toEqual([before, shared]);
   });
 
+  test("is refused with another TTL, too, and sessions live as long as before", async () => {
+    const alone = await group.start("a", restartable);
+    const other = { ...restartable, ttlMs: TTL / 5 };
+    const twin = expect(group.start("a", other)).rejects.toEqual(code("MEMBER_ID_IN_USE"));
+    expect((await group.sessions.live()).ttlMs).toBe(TTL);
+    await group.clock.advance(TTL);
+    await twin;
+    expect([alone.owned.length, (await group.sessions.live()).ttlMs]).toEqual([PARTITIONS, TTL]);
+  });
+
   test("is refused while that one is being drained", async () => {
     const [, b] = await three();
     const finish = holdWorkOf("b");
