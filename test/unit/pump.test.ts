@@ -1,0 +1,219 @@
+/** One partition's flow from its durable to the commit. Server, lease and handler are the test's; the rest is real. */
+import type { JsMsg } from "@nats-io/jetstream";
+import { headers } from "@nats-io/transport-node";
+import PQueue from "p-queue";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Breather } from "../../src/consumer/breather.ts";
+import { dispatchFor } from "../../src/consumer/dispatch.ts";
+import type { EachMessage, KeyConcurrency } from "../../src/consumer/handlers.ts";
+import { PoisonOfPartition } from "../../src/consumer/poison.ts";
+import { Pump } from "../../src/consumer/pump.ts";
+import { DocktorError } from "../../src/errors.ts";
+import type { Lease } from "../../src/lease/lease.ts";
+import type { Link } from "../../src/nats/connection.ts";
+import { ManualClock } from "../support/clock.ts";
+
+const WINDOW = 4;
+
+let clock: ManualClock;
+/** Whether nobody else may own the partition. */
+let trusted: boolean;
+let lost: AbortController;
+let commits: number[];
+/** What becomes of a commit. */
+let onCommit: () => Promise<void>;
+let acks: number[];
+/** What the handler was called with, in order. */
+let calls: string[];
+/** Ends the call for the message of that name. */
+let ends: Map<string, (error?: Error) => void>;
+let errors: string[];
+let callback: (message: JsMsg) => void;
+let pump: Pump;
+
+beforeEach(() => {
+  [clock, lost, trusted] = [new ManualClock(), new AbortController(), true];
+  [commits, acks, calls, ends, errors] = [[], [], [], new Map(), []];
+  onCommit = () => Promise.resolve();
+});
+
+afterEach(() => {
+  void pump.abort();
+});
+
+const settled = (): Promise<void> => clock.advance(0);
+
+/** Starts the flow behind sequence 0. */
+async function flow(concurrency?: KeyConcurrency): Promise<void> {
+  const lease = {
+    partition: 0,
+    epoch: 1,
+    prepared: false,
+    lost: lost.signal,
+    checkpoint: { sequence: 0, troubles: new Map(), previous: undefined, tidied: () => {} },
+    trusted: () => trusted && !lost.signal.aborted,
+    commit: async (sequence: number) => {
+      await onCommit();
+      commits.push(sequence);
+    },
+    note: () => Promise.resolve(),
+  };
+  const durable = { delivered: { consumer_seq: 0 } };
+  const consume = (options: { callback: (message: JsMsg) => void }): Promise<unknown> => {
+    callback = options.callback;
+    return Promise.resolve({ stop: () => {}, status: async function* () {} });
+  };
+  const link = {
+    manager: {
+      consumers: {
+        info: () => Promise.resolve({}),
+        add: () => Promise.resolve(durable),
+        delete: () => Promise.resolve(true),
+      },
+    },
+    jetstream: { consumers: { getConsumerFromInfo: () => ({ consume }) } },
+  };
+  const eachMessage: EachMessage = async (message) => {
+    const name = message.string();
+    calls.push(name);
+    await new Promise<void>((resolve, reject) => {
+      ends.set(name, (error) => (error === undefined ? resolve() : reject(error)));
+    });
+  };
+  pump = new Pump({
+    clock,
+    link: link as unknown as Link,
+    lease: lease as unknown as Lease,
+    stream: "S",
+    workQueue: false,
+    subject: "s",
+    group: "G",
+    dispatch: dispatchFor({ eachMessage }, concurrency),
+    commit: { intervalMs: 60_000, window: WINDOW },
+    heartbeatMs: 500,
+    poison: new PoisonOfPartition({
+      settings: { policy: "block", maxAttempts: 10 },
+      letters: () => expect.fail("nothing is set aside"),
+      group: "G",
+      memberId: "m",
+      partition: 0,
+      onSetAside: () => {},
+    }),
+    breather: new Breather(),
+    creations: new PQueue({ concurrency: 1 }),
+    onCommitted: () => {},
+    onInterrupted: () => {},
+    onError: ({ code }) => errors.push(code),
+  });
+  await pump.start();
+}
+
+/** Has messages delivered, each named by its key and its sequence. */
+async function come(...names: string[]): Promise<void> {
+  for (const name of names) {
+    const seq = Number(name.slice(1));
+    const given = headers();
+    given.set("Docktor-Key", name.slice(0, 1));
+    callback({
+      seq,
+      subject: "s.p.0",
+      data: new TextEncoder().encode(name),
+      headers: given,
+      info: { deliverySequence: seq, pending: 1, timestampNanos: 0 },
+      ack: () => acks.push(seq),
+    } as unknown as JsMsg);
+  }
+  await settled();
+}
+
+async function end(name: string, error?: Error): Promise<void> {
+  const ending = ends.get(name) ?? expect.fail(`${name} is not under way`);
+  ends.delete(name);
+  ending(error);
+  await settled();
+}
+
+describe("a partition that another may own by now", () => {
+  test("has no handler started, also for what was delivered before", async () => {
+    await flow();
+    await come("a1", "a2");
+    trusted = false;
+    await end("a1");
+    await come("a3");
+    expect(calls).toEqual(["a1"]);
+  });
+
+  test("has no handler called again after a failure", async () => {
+    await flow();
+    await come("a1");
+    trusted = false;
+    await end("a1", new Error("broken"));
+    await clock.advance(60_000);
+    expect([calls, errors]).toEqual([["a1"], ["HANDLER_FAILED"]]);
+  });
+
+  test("has nothing acknowledged of which the commit was answered too late", async () => {
+    await flow();
+    onCommit = async () => void (trusted = false);
+    await come("a1");
+    await end("a1");
+    await pump.flush();
+    expect([commits, acks]).toEqual([[1], []]);
+  });
+});
+
+describe("a partition that is lost", () => {
+  test("has nothing committed or acknowledged of what ends afterwards, and nothing started", async () => {
+    await flow({ perPartition: 2, by: "key" });
+    await come("a1", "b2", "a3");
+    lost.abort(new DocktorError("FENCED", "another has it"));
+    await end("b2");
+    await end("a1");
+    await come("c4");
+    expect([calls, commits, acks]).toEqual([["a1", "b2"], [], []]);
+  });
+
+  test("is over when the last handler has returned, and not before", async () => {
+    await flow();
+    await come("a1");
+    let over = false;
+    void pump.abort().then(() => (over = true));
+    await settled();
+    expect(over).toBe(false);
+    await end("a1");
+    expect(over).toBe(true);
+  });
+});
+
+describe("a hand-over", () => {
+  test("lets the handler under way finish, commits and acknowledges it, and starts none behind it", async () => {
+    await flow();
+    await come("a1", "a2");
+    const finished = pump.finish();
+    await settled();
+    expect(commits).toEqual([]);
+    await end("a1");
+    await finished;
+    expect([calls, commits, acks]).toEqual([["a1"], [1], [1]]);
+  });
+
+  test("starts what lies before a message that was started, and nothing beyond: none is handled twice", async () => {
+    await flow({ perPartition: 2, by: "key" });
+    await come("a1", "a2", "b3", "a4");
+    const finished = pump.finish();
+    await end("b3");
+    await end("a1");
+    await end("a2");
+    await finished;
+    expect([calls, commits]).toEqual([["a1", "b3", "a2"], [3]]);
+  });
+});
+
+test("no more than the window is handled and not committed, whatever has been delivered", async () => {
+  await flow();
+  onCommit = () => new Promise(() => {});
+  const names = Array.from({ length: 3 * WINDOW }, (_, i) => `a${i + 1}`);
+  await come(...names);
+  for (const name of names.slice(0, WINDOW)) await end(name);
+  expect(calls).toEqual(names.slice(0, WINDOW));
+});
