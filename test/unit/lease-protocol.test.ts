@@ -179,6 +179,19 @@ describe("a claim", () => {
   });
 });
 
+describe("a member that gave a partition up for a stall", () => {
+  test("is remembered by the owners after it, and forgotten once it takes the partition itself", async () => {
+    const [a, b] = [await join("a"), await join("b")];
+    const shunned = async (): Promise<unknown> => (await seen(0))?.record.shunnedBy;
+    await (await claim(a)).release("b", { shunnedBy: "a" });
+    await claim(b);
+    expect(await shunned()).toBe("a");
+    await claim(a);
+    expect(await shunned()).toBeUndefined();
+    await Promise.all([a.end(), b.end()]);
+  });
+});
+
 describe("a commit", () => {
   test("of an owner that was replaced writes nothing", async () => {
     const [a, b] = [await join("a"), await join("b")];

@@ -148,6 +148,82 @@ describe("a release", () => {
   });
 });
 
+describe("a partition on which work has stalled", () => {
+  const stalled = new DocktorError("STALLED", "it hangs");
+
+  beforeEach(async () => {
+    await group.roster({ a: {}, b: {} });
+    await group.put(1, group.ownedBy("b"));
+  });
+
+  test("is given to another member after what is handled there was committed, and its work aborted", async () => {
+    const rebalancer = await group.join(2);
+    group.work.news();
+    rebalancer.surrender(group.work.leaseOf(0), stalled);
+    await group.settled();
+    expect(group.work.news()).toEqual(["flush 0", "abort 0 in epoch 1: STALLED"]);
+    expect(await group.stored(0)).toEqual({ epoch: 1, next: "b", shunnedBy: "a" });
+    expect(group.work.leaseOf(0).lost.reason).toBe(stalled);
+    expect(rebalancer.owned).toEqual([]);
+  });
+
+  test("is given up all the same when what is handled cannot be committed, and that is told", async () => {
+    const rebalancer = await group.join(2);
+    group.work.flush = silence;
+    rebalancer.surrender(group.work.leaseOf(0), stalled);
+    await group.settled();
+    expect(await group.stored(0)).toEqual({ epoch: 1, next: "b", shunnedBy: "a" });
+    expect([rebalancer.owned, group.errors]).toEqual([[], [code("TIMEOUT")]]);
+  });
+
+  test("stays where it is when there is nobody else", async () => {
+    const rebalancer = await group.join(2);
+    await group.roster({ a: {}, b: { state: "draining" } });
+    await group.settled();
+    group.work.news();
+    rebalancer.surrender(group.work.leaseOf(0), stalled);
+    await group.settled();
+    expect([group.work.news(), rebalancer.owned]).toEqual([[], [0]]);
+  });
+
+  test("is given up once, whatever is heard of it while that goes on and afterwards", async () => {
+    const rebalancer = await group.join(2);
+    const { passed, open } = group.gate();
+    group.work.onFinish = passed;
+    const lease = group.work.leaseOf(0);
+    rebalancer.reclaim(lease);
+    await group.settled();
+    group.work.news();
+    rebalancer.surrender(lease, stalled);
+    await group.settled();
+    expect(group.work.news()).toEqual([]);
+    open();
+    await group.settled();
+    group.work.news();
+    rebalancer.surrender(lease, stalled);
+    await group.settled();
+    expect([group.work.news(), rebalancer.owned]).toEqual([[], [0]]);
+    expect(await group.stored(0)).toEqual(group.ownedBy("a", 2));
+  });
+});
+
+describe("a hand-over that takes longer than it may", () => {
+  test("is cut off: what is handled is committed, the work aborted, and the partition handed over", async () => {
+    const rebalancer = await group.joinAlone(2);
+    group.work.onFinish = () => new Promise(() => {});
+    await group.roster({ a: {}, b: {} });
+    await group.clock.advance(24_999);
+    expect([group.work.news(), rebalancer.owned]).toEqual([
+      ["prepare 1", "finish 1"],
+      [0, 1],
+    ]);
+    await group.clock.advance(1);
+    expect(group.work.news()).toEqual(["flush 1", "abort 1 in epoch 1: DRAIN_TIMEOUT"]);
+    expect(await group.stored(1)).toEqual({ epoch: 1, next: "b" });
+    expect([rebalancer.owned, group.errors]).toEqual([[0], []]);
+  });
+});
+
 describe("a stray lease, in this member's name without work on it", () => {
   test("is claimed properly when the plan gives it to this member", async () => {
     await group.roster({ a: {} });
