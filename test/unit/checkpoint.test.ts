@@ -10,13 +10,10 @@ beforeEach(() => {
   store = new MemoryStore(new ManualClock());
 });
 
-const seal = (epoch: number): Promise<Checkpoint> =>
-  Checkpoint.seal({
-    store,
-    partition: 0,
-    epoch,
-    lookAtStream: () => Promise.resolve({ created: "2026-01-01T00:00:00Z", lastSequence: 100 }),
-  });
+const STREAM = { created: "2026-01-01T00:00:00Z", lastSequence: 100 };
+
+const seal = (epoch: number, stream = STREAM): Promise<Checkpoint> =>
+  Checkpoint.seal({ store, partition: 0, epoch, lookAtStream: () => Promise.resolve(stream) });
 
 describe("a checkpoint", () => {
   test("knows how far it is after each commit", async () => {
@@ -54,5 +51,31 @@ describe("a checkpoint", () => {
     const { troubles } = await seal(2);
     expect([...troubles.keys()]).toEqual(Array.from({ length: 100 }, (_, i) => 51 + i));
     expect(troubles.get(51)).toEqual({ failures: 51, error: "broken" });
+  });
+
+  test.each([
+    ["that was made anew", { ...STREAM, created: "2026-02-02T00:00:00Z" }],
+    ["that was set back", { ...STREAM, lastSequence: 20 }],
+  ])(
+    "leaves no troubles to the owner on a stream %s: its sequences are other messages",
+    async (...args) => {
+      const [, stream] = args;
+      const first = await seal(1);
+      first.troubles.set(60, { failures: 9, error: "broken" });
+      await first.commit(50);
+      expect((await seal(2, stream)).troubles.size).toBe(0);
+    },
+  );
+
+  test("leaves its troubles to the next owner also when it commits nothing more", async () => {
+    const first = await seal(1);
+    first.troubles.set(7, { failures: 1, error: "broken", stalled: true });
+    await first.commit(5);
+    await seal(2);
+    expect((await seal(3)).troubles.get(7)).toEqual({
+      failures: 1,
+      error: "broken",
+      stalled: true,
+    });
   });
 });

@@ -6,7 +6,7 @@ import { DocktorError } from "../../src/errors.ts";
 /** A partition with a lease whose commits end as the test says. */
 function partition(
   commit: (sequence: number) => Promise<void>,
-  options: { intervalMs?: number; trusted?: () => boolean } = {},
+  options: { intervalMs?: number; trusted?: () => boolean; note?: () => Promise<void> } = {},
 ) {
   const progress = new Progress<{ seq: number; ack: () => void }>();
   const seen = { commits: [] as number[], acks: [] as number[], errors: [] as unknown[] };
@@ -17,7 +17,7 @@ function partition(
         if (seen.commits.push(sequence) > 50) await new Promise(() => {});
         await commit(sequence);
       },
-      note: async () => {},
+      note: async () => await options.note?.(),
       trusted: () => options.trusted?.() ?? true,
     },
     progress,
@@ -181,5 +181,58 @@ describe("a committer", () => {
     await settled();
     await vi.advanceTimersByTimeAsync(200);
     expect(seen.commits).toEqual([2]);
+  });
+});
+
+describe("what befell a message that is not handled", () => {
+  const silence = new DocktorError("TIMEOUT", "silence");
+
+  /** A partition whose notes end as the test says, one after the other. */
+  const noting = (...ends: (() => Promise<void>)[]) => {
+    let notes = 0;
+    const note = async (): Promise<void> => await ends[notes++]?.();
+    const { committer, handle, seen } = partition(() => Promise.resolve(), {
+      intervalMs: 100,
+      note,
+    });
+    return { committer, handle, seen, count: () => notes };
+  };
+
+  test("is written after the interval, although nothing more is handled, and once", async () => {
+    holdTime();
+    const { committer, seen, count } = noting();
+    committer.note();
+    await vi.advanceTimersByTimeAsync(99);
+    expect(count()).toBe(0);
+    await vi.advanceTimersByTimeAsync(901);
+    expect([count(), seen.commits, seen.acks]).toEqual([1, [], []]);
+  });
+
+  test("is written again when that was not answered", async () => {
+    holdTime();
+    const { committer, seen, count } = noting(() => Promise.reject(silence));
+    committer.note();
+    await vi.advanceTimersByTimeAsync(100);
+    expect([count(), seen.errors]).toEqual([1, [silence]]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(count()).toBe(2);
+  });
+
+  test("is written with the last commit before a hand-over, also when nothing was handled", async () => {
+    const { committer, count } = noting();
+    committer.note();
+    await committer.flush();
+    await committer.flush();
+    committer.stop();
+    expect(count()).toBe(1);
+  });
+
+  test("goes along with a commit, and needs no write of its own then", async () => {
+    holdTime();
+    const { committer, handle, seen, count } = noting();
+    committer.note();
+    handle(1);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect([count(), seen.commits]).toEqual([0, [1]]);
   });
 });

@@ -138,9 +138,31 @@ describe("a message that keeps failing", () => {
     follow("dead-letter", 1);
     broken.add("a1");
     const one = message(1, "a1");
+    const put = letters.put.bind(letters);
+    letters.put = async (letter) => {
+      await clock.sleep(10);
+      return await put(letter);
+    };
     await Promise.all([handling.setAside(one, "stalled"), handle(one)]);
     expect([letters.stored.size, told.length]).toEqual([1, 1]);
   });
+});
+
+test("a message that has hung before is known to have, also after it has failed", async () => {
+  follow("dead-letter", 3);
+  troubles.set(1, { failures: 1, error: "under way for too long", stalled: true });
+  broken.add("a1");
+  await handle(message(1, "a1"));
+  expect(troubles.get(1)).toMatchObject({ failures: 3, error: "broken", stalled: true });
+});
+
+test("of an error no more is kept than fits a record with many of them", async () => {
+  follow("dead-letter", 1);
+  const handled = handling.handle([message(1, "a1")], () => {
+    throw new Error("x".repeat(100_000));
+  });
+  expect(await handled).toBe("handled");
+  expect(troubles.get(1)?.error.length).toBeLessThan(1_000);
 });
 
 describe("a parked key", () => {
