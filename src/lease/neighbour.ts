@@ -80,7 +80,7 @@ export class NeighbourWatch {
       void this.#see(life, last, turn.signal).then(end);
       try {
         const silent = await this.#silent(last, turn.signal);
-        if (silent || last.marked) await this.#declareDead(life, last);
+        if (silent || last.marked) await this.#declareDead(life, last.revision);
       } catch (error) {
         onError(error);
       }
@@ -115,11 +115,11 @@ export class NeighbourWatch {
   }
 
   /** Ends that life, unless its record has another revision by now. */
-  async #declareDead({ id, incarnation }: Life, { revision, marked }: Renewal): Promise<void> {
+  async #declareDead({ id, incarnation }: Life, revision: number): Promise<void> {
     const { sessions, leases, identity, session } = this.#options;
     if (!session.trusted()) return;
     // Else it was renewed, or has ended, or has expired: then it is gone for everyone to see.
-    if (!marked && !(await expireSession(sessions, id, incarnation, revision))) return;
+    if (!(await expireSession(sessions, id, incarnation, revision))) return;
     await changeRoster(leases, identity, (roster) => endLife(roster, id, incarnation));
   }
 }

@@ -91,9 +91,11 @@ describe("a committer", () => {
   });
 
   test("commits the rest after the interval", async () => {
-    const { handle, seen } = partition(() => Promise.resolve(), { intervalMs: 5 });
+    holdTime();
+    const { handle, seen } = partition(() => Promise.resolve(), { intervalMs: 100 });
     handle(1);
-    await vi.waitFor(() => expect(seen.acks).toEqual([1]));
+    await vi.advanceTimersByTimeAsync(100);
+    expect(seen.acks).toEqual([1]);
   });
 
   test.each(["FENCED", "SESSION_LOST"] as const)(
@@ -107,17 +109,21 @@ describe("a committer", () => {
   );
 
   test("tries again after the interval, and no sooner, when the server did not answer", async () => {
+    holdTime();
     let silent = true;
     const { handle, seen } = partition(
       () => (silent ? Promise.reject(new DocktorError("TIMEOUT", "silence")) : Promise.resolve()),
-      { intervalMs: 5 },
+      { intervalMs: 100 },
     );
     for (const seq of [1, 2, 3, 4]) handle(seq);
     await settled();
     expect(seen).toMatchObject({ commits: [2], acks: [] });
     expect(seen.errors).toHaveLength(1);
     silent = false;
-    await vi.waitFor(() => expect(seen.acks).toEqual([4]));
+    await vi.advanceTimersByTimeAsync(99);
+    expect(seen).toMatchObject({ commits: [2], acks: [] });
+    await vi.advanceTimersByTimeAsync(1);
+    expect(seen).toMatchObject({ commits: [2, 4], acks: [4] });
   });
 
   test("counts the interval from the first message after the last commit", async () => {
