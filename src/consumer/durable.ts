@@ -54,13 +54,14 @@ export interface DurableOptions {
  * so the owner before does it while it still works, and a hand-over does not wait for it.
  */
 export async function openDurable(options: DurableOptions): Promise<ConsumerInfo> {
-  const { link, stream, group, partition, epoch, after } = options;
+  const { link, stream, group, partition, epoch, after, maxUncommitted } = options;
   const name = durableName(group, partition, epoch);
   const found = await findConsumer(link.manager, stream, name);
   if (found === undefined) return await createDurable(options);
   const unused = found.delivered.consumer_seq === 0;
-  if (unused && (found.config.opt_start_seq ?? 0) <= after + 1) return found;
-  // Left over from a group of the same name whose buckets were deleted.
+  const fits = found.config.max_ack_pending === maxUncommitted;
+  if (unused && fits && (found.config.opt_start_seq ?? 0) <= after + 1) return found;
+  // Left over from a group of the same name whose buckets were deleted, or made by one with another window.
   await removeDurable(link, stream, name);
   return await createDurable(options);
 }
@@ -73,6 +74,24 @@ export function preparedDurable({ stream, group, partition, epoch }: DurableOpti
     name: durableName(group, partition, epoch),
     config: { ack_policy: AckPolicy.All },
   } as ConsumerInfo;
+}
+
+/**
+ * Gives a durable that another member has made as much room as its owner has: with a smaller window, as
+ * before a change of the options, the flow would stop for every few messages until they are committed.
+ */
+export async function fitDurable(options: DurableOptions): Promise<void> {
+  const { link, stream, group, partition, epoch, maxUncommitted: max_ack_pending } = options;
+  const name = durableName(group, partition, epoch);
+  const found = await findConsumer(link.manager, stream, name);
+  // Its deletion is noticed by the flow.
+  if (found === undefined || found.config.max_ack_pending === max_ack_pending) return;
+  try {
+    await link.manager.consumers.update(stream, name, { max_ack_pending });
+  } catch (error) {
+    if (isConsumerNotFound(error)) return;
+    throw fromNats(error, `update durable ${name} on stream ${stream}`);
+  }
 }
 
 /** Creates the durable of a partition that waits for it. */

@@ -16,6 +16,7 @@ import type { Dispatch, Intake } from "./dispatch.ts";
 import {
   createDurableAhead,
   type DurableOptions,
+  fitDurable,
   openDurable,
   preparedDurable,
   removeDurable,
@@ -178,7 +179,7 @@ export class Pump implements Watched, Stallable {
     if (this.#ending.signal.aborted) return this.#delivery.close();
     this.#dispatching = this.#options.dispatch(this.#intake());
     if (!workQueue) {
-      this.#tidying = this.#removeEarlier().catch((error: unknown) => {
+      this.#tidying = this.#tidy(options).catch((error: unknown) => {
         this.#options.onError(toDocktorError(error));
       });
     }
@@ -241,6 +242,12 @@ export class Pump implements Watched, Stallable {
       maxUncommitted: commit.window * ROOM,
       creations,
     };
+  }
+
+  /** What the owner before has left, and need not be seen to before work begins. */
+  async #tidy(options: DurableOptions): Promise<void> {
+    if (this.lease.prepared) await options.creations.add(() => fitDurable(options));
+    await this.#removeEarlier();
   }
 
   /** Removes the durables of all earlier epochs, those of claims that came to nothing included. */

@@ -133,3 +133,25 @@ describeOnEachServer("a member that may be restarted", ({ start }) => {
     expect(records.all.every((record) => record.member === "a")).toBe(true);
   });
 });
+
+describeOnEachServer(
+  "a group of which the members are restarted with another window",
+  ({ start }) => {
+    test("flows with the window of a partition's owner, whatever that of the one before was", async () => {
+      const { url } = await start();
+      const records = new Records();
+      const before = member(url, { memberId: "before", commit: { window: 1 } });
+      await before.run({ eachMessage: records.handler("before") });
+      // So long between two commits that nothing here can come of them.
+      const after = member(url, { memberId: "after", commit: { intervalMs: 60_000 } });
+      await after.run({ eachMessage: records.handler("after") });
+      await eventually("they share the partitions", () => after.assignment.length === 2);
+      await before.drain();
+      await eventually("the other has everything", () => after.assignment.length === 4);
+      const published = await publish(url, numbered(400));
+      await eventually("all is handled", () => records.count === published.length);
+      expect(judge(published, records.all)).toMatchObject({ ...clean, duplicated: 0 });
+      expect([before.errors, after.errors]).toEqual([[], []]);
+    });
+  },
+);
