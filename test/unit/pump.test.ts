@@ -108,16 +108,18 @@ async function flow(concurrency?: KeyConcurrency): Promise<void> {
   await pump.start();
 }
 
-/** Has messages delivered, each named by its key and its sequence. */
+/** Has messages delivered, each named by its key and its sequence; `?` asks another group for a replay. */
 async function come(...names: string[]): Promise<void> {
   for (const name of names) {
     const seq = Number(name.slice(1));
     const given = headers();
-    given.set("Docktor-Key", name.slice(0, 1));
+    const asks = name.startsWith("?");
+    if (asks) given.set("Docktor-Replay", "OTHER 1");
+    else given.set("Docktor-Key", name.slice(0, 1));
     callback({
       seq,
       subject: "s.p.0",
-      data: new TextEncoder().encode(name),
+      data: new TextEncoder().encode(asks ? "" : name),
       headers: given,
       info: { deliverySequence: seq, pending: 1, timestampNanos: 0 },
       ack: () => acks.push(seq),
@@ -216,4 +218,12 @@ test("no more than the window is handled and not committed, whatever has been de
   await come(...names);
   for (const name of names.slice(0, WINDOW)) await end(name);
   expect(calls).toEqual(names.slice(0, WINDOW));
+});
+
+test("what another group is asked to replay counts as handled, and holds no commit up", async () => {
+  await flow();
+  await come("?1", "a2", "?3");
+  await end("a2");
+  await pump.flush();
+  expect([calls, commits.at(-1)]).toEqual([["a2"], 3]);
 });
