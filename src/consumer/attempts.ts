@@ -14,6 +14,9 @@ export interface AttemptOptions {
   mayStart: () => boolean;
   /** Ends the wait for another attempt: the partition is lost or to be handed over. */
   ended: AbortSignal;
+  /** Whether there is to be another attempt all the same, until `lost` aborts. Default: there is none. */
+  owed?: () => boolean;
+  lost?: AbortSignal;
   /** The number of the first attempt. Default 1. */
   first?: number;
   /** The number of the last attempt. Default: there is no last one. */
@@ -23,9 +26,10 @@ export interface AttemptOptions {
   onFailure: (error: unknown, attempt: number, pauseMs: number | undefined) => void;
 }
 
-/** Calls it until it succeeds, with pauses that double from 100 ms to 10 s. */
+/** Calls it until it succeeds, or is given up, with pauses that double from 100 ms to 10 s. */
 export async function attempt(options: AttemptOptions): Promise<Attempted> {
-  const { clock, mayStart, ended, first = 1, last = Infinity, call, onFailure } = options;
+  const { clock, mayStart, ended, owed = () => false, lost = ended } = options;
+  const { first = 1, last = Infinity, call, onFailure } = options;
   let pauseMs = FIRST_PAUSE_MS;
   for (let number = first; number <= last; number++) {
     if (!mayStart()) return "ended";
@@ -34,12 +38,13 @@ export async function attempt(options: AttemptOptions): Promise<Attempted> {
       return "succeeded";
     } catch (error) {
       // A handler fails as it is aborted: that says nothing about the message.
-      if (ended.aborted) return "ended";
+      if (ended.aborted && !owed()) return "ended";
       const final = number === last;
       onFailure(error, number, final ? undefined : pauseMs);
       if (final) return "exhausted";
     }
-    if (!(await slept(clock, pauseMs, ended))) return "ended";
+    await slept(clock, pauseMs, ended.aborted ? lost : ended);
+    if (ended.aborted && !owed()) return "ended";
     pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
   }
   return "exhausted";

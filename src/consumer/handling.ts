@@ -26,8 +26,10 @@ export interface HandlingOptions {
   poison: PoisonOfPartition;
   /** Whether the handler may be called for the message of that sequence at this moment. */
   mayStart: (sequence: number) => boolean;
-  /** Aborts when no further attempt is to be made. */
+  /** Aborts when no further attempt is to be made, but for messages that are owed. */
   ended: AbortSignal;
+  /** Whether later messages are handled that could not be committed without the one of that sequence. */
+  owed: (sequence: number) => boolean;
   /** The lease's troubles have changed: they are to be written soon. */
   onTrouble: () => void;
   onError: (error: DocktorError) => void;
@@ -86,7 +88,7 @@ export class Handling {
 
   /** Calls the handler until it succeeds or has failed too often, counted across owners. */
   async #attempt(first: Message, messages: readonly Message[], call: Call): Promise<Attempted> {
-    const { clock, lease, poison, mayStart, ended, onTrouble } = this.#options;
+    const { clock, lease, poison, mayStart, ended, owed, onTrouble } = this.#options;
     const { sequence } = first;
     const { troubles } = lease.checkpoint;
     // What is set aside is one message: a failure of many is held against none of them.
@@ -95,6 +97,8 @@ export class Handling {
       clock,
       mayStart: () => mayStart(sequence),
       ended,
+      owed: () => owed(sequence),
+      lost: lease.lost,
       first: split ? 1 : 1 + (troubles.get(sequence)?.failures ?? 0),
       last: split ? 1 : poison.maxAttempts,
       call: (number) => {
@@ -126,11 +130,13 @@ export class Handling {
 
   /** Takes a step that needs NATS, again and again until it is answered. */
   async #persist(sequence: number, step: () => Promise<void>): Promise<Attempted> {
-    const { clock, mayStart, ended, onError } = this.#options;
+    const { clock, lease, mayStart, ended, owed, onError } = this.#options;
     return await attempt({
       clock,
       mayStart: () => mayStart(sequence),
       ended,
+      owed: () => owed(sequence),
+      lost: lease.lost,
       call: step,
       onFailure: (error) => onError(toDocktorError(error)),
     });

@@ -97,6 +97,7 @@ export class Pump implements Watched, Stallable {
       poison: options.poison,
       mayStart: (sequence) => this.#mayStart(sequence),
       ended: this.#ending.signal,
+      owed: (sequence) => this.lease.trusted() && sequence < this.#mustReach,
       onTrouble: () => this.#committer.note(),
       onError: options.onError,
     });

@@ -47,6 +47,7 @@ function follow(policy: PoisonPolicy, maxAttempts = 2): void {
     poison,
     mayStart: () => true,
     ended: ended.signal,
+    owed: () => false,
     onTrouble: () => {},
     onError: ({ message }) => errors.push(message),
   });

@@ -211,6 +211,44 @@ describe("a hand-over", () => {
   });
 });
 
+describe("a hand-over with a handler that fails, while later keys are handled", () => {
+  test("calls it again until it succeeds: without it nothing of them could be committed", async () => {
+    await flow({ perPartition: 2, by: "key" });
+    await come("a1", "b2");
+    await end("b2");
+    await end("a1", new Error("broken"));
+    const finished = pump.finish();
+    await settled();
+    await end("a1", new Error("broken again"));
+    await clock.advance(200);
+    await end("a1");
+    await finished;
+    expect([calls, commits]).toEqual([["a1", "b2", "a1", "a1"], [2]]);
+  });
+
+  test("does so no longer than it owns the partition", async () => {
+    await flow({ perPartition: 2, by: "key" });
+    await come("a1", "b2");
+    await end("b2");
+    await end("a1", new Error("broken"));
+    void pump.finish().catch(() => {});
+    await settled();
+    await end("a1", new Error("broken again"));
+    lost.abort(new DocktorError("DRAIN_TIMEOUT", "it takes too long"));
+    await pump.abort();
+    expect([calls, commits]).toEqual([["a1", "b2", "a1"], []]);
+  });
+
+  test("leaves the last one that was started to the next owner", async () => {
+    await flow({ perPartition: 2, by: "key" });
+    await come("a1", "b2");
+    await end("a1");
+    await end("b2", new Error("broken"));
+    await pump.finish();
+    expect([calls, commits]).toEqual([["a1", "b2"], [1]]);
+  });
+});
+
 test("no more than the window is handled and not committed, whatever has been delivered", async () => {
   await flow();
   onCommit = () => new Promise(() => {});
