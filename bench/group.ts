@@ -20,6 +20,8 @@ type From<Type extends Report["type"]> = Extract<Report, { type: Type }> & { mem
 interface Member {
   readonly child: ChildProcess;
   joined: boolean;
+  /** Whether it has told that it is out. */
+  left: boolean;
   /** As it last said. */
   partitions: readonly number[];
 }
@@ -47,6 +49,7 @@ export class Group {
   async join(memberId: string): Promise<void> {
     const member = this.#members.get(memberId) ?? this.#spawn(memberId);
     member.joined = true;
+    member.left = false;
     member.partitions = [];
     member.child.send("join" satisfies Command);
     await until(() => this.settled);
@@ -57,7 +60,7 @@ export class Group {
     const member = this.#member(memberId);
     member.joined = false;
     member.child.send("leave" satisfies Command);
-    await until(() => this.settled);
+    await until(() => member.left && (this.settled || this.#joined.length === 0));
   }
 
   /** Kills a member's process; returns when. */
@@ -104,12 +107,15 @@ export class Group {
 
   /** Whether the members share everything evenly. */
   get settled(): boolean {
-    const joined = [...this.#members.values()].filter((member) => member.joined);
-    const sizes = joined.map(({ partitions }) => partitions.length);
-    const owned = new Set(joined.flatMap(({ partitions }) => partitions)).size;
+    const sizes = this.#joined.map(({ partitions }) => partitions.length);
+    const owned = new Set(this.#joined.flatMap(({ partitions }) => partitions)).size;
     const sum = sizes.reduce((total, size) => total + size, 0);
     const all = owned === this.#options.partitions && sum === owned;
     return all && Math.max(...sizes) - Math.min(...sizes) <= 1;
+  }
+
+  get #joined(): Member[] {
+    return [...this.#members.values()].filter((member) => member.joined);
   }
 
   /** Ends all processes. */
@@ -126,7 +132,7 @@ export class Group {
     const child = fork(MEMBER, [url, memberId, String(partitions), String(ttlMs)], {
       execArgv: ["--expose-gc"],
     });
-    const member: Member = { child, joined: false, partitions: [] };
+    const member: Member = { child, joined: false, left: false, partitions: [] };
     child.once("exit", (code, signal) => {
       if (this.#members.get(memberId) !== member) return;
       throw new Error(`${memberId} ended by itself, with ${signal ?? code}`);
@@ -144,6 +150,7 @@ export class Group {
 
   #on(report: Report, memberId: string, member: Member): void {
     if (report.type === "rebalance") member.partitions = report.partitions;
+    else if (report.type === "left") member.left = true;
     else if (report.type === "first") this.firsts.push({ ...report, memberId });
     else if (report.type === "lost") this.lost.push({ ...report, memberId });
     else if (report.type === "last") this.lasts.push({ ...report, memberId });

@@ -35,6 +35,7 @@ export type Report =
   /** The latest start of a handler in an epoch, told a while after it was lost; 0 if there was none. */
   | { type: "last"; partition: number; epoch: number; at: number }
   | { type: "rebalance"; partitions: readonly number[] }
+  | { type: "left" }
   | ({ type: "health" } & Health);
 
 const [servers = "", memberId = "", partitions = "32", ttlMs = "5000"] = process.argv.slice(2);
@@ -102,6 +103,11 @@ async function join(): Promise<void> {
   });
 }
 
+async function leave(): Promise<void> {
+  await consumer?.drain();
+  report({ type: "left" });
+}
+
 function health(): Health {
   globalThis.gc?.();
   const { heapUsed } = process.memoryUsage();
@@ -110,7 +116,7 @@ function health(): Health {
 
 process.on("message", (command: Command) => {
   if (command === "health") report({ type: "health", ...health() });
-  else void (command === "join" ? join() : consumer?.drain());
+  else void (command === "join" ? join() : leave());
 });
 process.once("disconnect", () => {
   void consumer?.close().then(() => process.exit());

@@ -10,7 +10,12 @@ import { setTimeout } from "node:timers/promises";
 import { nanos } from "@nats-io/transport-node";
 import type { Link } from "../nats/connection.ts";
 import { findConsumer } from "../nats/consumer.ts";
-import { fromNats, isConsumerNotFound, isStreamNotFound } from "../nats/errors.ts";
+import {
+  fromNats,
+  isConsumerExists,
+  isConsumerNotFound,
+  isStreamNotFound,
+} from "../nats/errors.ts";
 import { durableName, partitionSubject } from "../partition/names.ts";
 
 /**
@@ -56,14 +61,22 @@ export interface DurableOptions {
 export async function openDurable(options: DurableOptions): Promise<ConsumerInfo> {
   const { link, stream, group, partition, epoch, after, maxUncommitted } = options;
   const name = durableName(group, partition, epoch);
-  const found = await findConsumer(link.manager, stream, name);
-  if (found === undefined) return await createDurable(options);
-  const unused = found.delivered.consumer_seq === 0;
-  const fits = found.config.max_ack_pending === maxUncommitted;
-  if (unused && fits && (found.config.opt_start_seq ?? 0) <= after + 1) return found;
-  // Left over from a group of the same name whose buckets were deleted, or made by one with another window.
-  await removeDurable(link, stream, name);
-  return await createDurable(options);
+  for (;;) {
+    const found = await findConsumer(link.manager, stream, name);
+    if (found !== undefined) {
+      const unused = found.delivered.consumer_seq === 0;
+      const fits = found.config.max_ack_pending === maxUncommitted;
+      if (unused && fits && (found.config.opt_start_seq ?? 0) <= after + 1) return found;
+      // Left over from a group of the same name whose buckets were deleted, or made by one with another window.
+      await removeDurable(link, stream, name);
+    }
+    try {
+      return await createDurable(options);
+    } catch (error) {
+      // One that the owner before had asked for was made meanwhile.
+      if (!isConsumerExists(error)) throw error;
+    }
+  }
 }
 
 /** The durable of the epoch, which the owner before has made: no look at it is needed. */

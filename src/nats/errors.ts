@@ -5,6 +5,8 @@ import { DocktorError, type ErrorCode, messageOf } from "../errors.ts";
 
 /** The server's own error numbers that docktor tells apart. */
 const API = {
+  consumerExists: 10148,
+  consumerNameInUse: 10013,
   consumerNotFound: 10014,
   jetStreamDisabled: 10076,
   jetStreamDisabledForAccount: 10039,
@@ -40,6 +42,12 @@ export function isSubjectOverlap(error: unknown): boolean {
 /** Whether the consumer does not exist. */
 export function isConsumerNotFound(error: unknown): boolean {
   return apiCode(error) === API.consumerNotFound;
+}
+
+/** Whether there is a consumer of that name already, with other settings. */
+export function isConsumerExists(error: unknown): boolean {
+  const code = apiCode(error instanceof DocktorError ? error.cause : error);
+  return code === API.consumerExists || code === API.consumerNameInUse;
 }
 
 /** Whether no message matched. */
