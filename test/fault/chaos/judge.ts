@@ -6,7 +6,14 @@ import { judgeHandlers } from "./judge-handlers.ts";
 import { judgeWrites } from "./judge-writes.ts";
 
 /** Codes of errors that a member may meet while others and servers fail. */
-const EXPECTED = new Set(["FENCED", "SESSION_LOST", "TIMEOUT", "STALLED", "CONNECTION_CLOSED"]);
+const EXPECTED = new Set([
+  "CONNECTION_CLOSED",
+  "CONNECTION_LOST",
+  "FENCED",
+  "SESSION_LOST",
+  "STALLED",
+  "TIMEOUT",
+]);
 
 /** Everything that should not be; empty when all is well. */
 export function judge(evidence: Evidence): Finding[] {
