@@ -15,7 +15,7 @@ const BACKLOG = 100_000;
 const LAG_INTERVAL_MS = 500;
 
 /** A partition that does not move may not pause; this allows for two busy cores. */
-const LONGEST_PAUSE_MS = 2_000;
+const LONGEST_PAUSE_MS = 3_000;
 
 const clean = { lost: 0, outOfOrder: 0, sharedEpochs: 0, staleEpochs: 0 };
 
