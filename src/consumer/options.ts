@@ -67,7 +67,8 @@ export interface ConsumerOptions extends ConnectionSource {
   readonly stall?: StallOptions;
   /**
    * How long a hand-over, of one partition or of all in `drain()`, waits for the handlers under
-   * way, in milliseconds. After it they are aborted through their `signal`, and the partition is
+   * way, in milliseconds, and with `concurrency` for one that fails while later messages of other keys
+   * are handled: it is called again. After it they are aborted through their `signal`, and the partition is
    * given up all the same. Default 25,000; 0 waits for nothing, not even an answer of the server.
    */
   readonly drainTimeoutMs?: number;

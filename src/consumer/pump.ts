@@ -73,7 +73,7 @@ export class Pump implements Watched, Stallable {
   #mustReach = 0;
   #delivery: Delivery | undefined;
   #dispatching: Promise<void> = Promise.resolve();
-  /** Removes the durable of the owner before. */
+  /** Sees to what the owner before has left. */
   #tidying: Promise<void> = Promise.resolve();
 
   constructor(options: PumpOptions) {
