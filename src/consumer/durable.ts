@@ -12,7 +12,7 @@ import type { Link } from "../nats/connection.ts";
 import { findConsumer } from "../nats/consumer.ts";
 import {
   fromNats,
-  isConsumerExists,
+  isConsumerConflict,
   isConsumerNotFound,
   isStreamNotFound,
 } from "../nats/errors.ts";
@@ -53,29 +53,37 @@ export interface DurableOptions {
 }
 
 /**
- * The durable of the epoch: one that is there already, if it will do, or a new one.
+ * The durable of the epoch: a new one, or one that is there already and will do, as when the owner
+ * before has made it and crashed.
  *
- * Creating one takes the server up to tens of milliseconds, as it counts what is pending;
- * so the owner before does it while it still works, and a hand-over does not wait for it.
+ * It is not looked for first: nothing flows until it is there, and hardly ever is there one.
  */
 export async function openDurable(options: DurableOptions): Promise<ConsumerInfo> {
   const { link, stream, group, partition, epoch, after, maxUncommitted } = options;
   const name = durableName(group, partition, epoch);
   for (;;) {
-    const found = await findConsumer(link.manager, stream, name);
-    if (found !== undefined) {
-      const unused = found.delivered.consumer_seq === 0;
-      const fits = found.config.max_ack_pending === maxUncommitted;
-      if (unused && fits && (found.config.opt_start_seq ?? 0) <= after + 1) return found;
-      // Left over from a group of the same name whose buckets were deleted, or made by one with another window.
-      await removeDurable(link, stream, name);
+    const found = await createOrFind(options);
+    const { config, delivered } = found;
+    const unused = delivered.consumer_seq === 0;
+    const fits = config.max_ack_pending === maxUncommitted;
+    if (unused && fits && (config.opt_start_seq ?? 0) <= after + 1) {
+      return found;
     }
-    try {
-      return await createDurable(options);
-    } catch (error) {
-      // One that the owner before had asked for was made meanwhile.
-      if (!isConsumerExists(error)) throw error;
-    }
+    // Left over from a group of the same name whose buckets were deleted, or made by one with another window.
+    await removeDurable(link, stream, name);
+  }
+}
+
+/** Where one has the same settings, the server creates none and tells of that one. */
+async function createOrFind(options: DurableOptions): Promise<ConsumerInfo> {
+  const { link, stream, group, partition, epoch } = options;
+  try {
+    return await createDurable(options);
+  } catch (error) {
+    if (!isConsumerConflict(error)) throw error;
+    const found = await findConsumer(link.manager, stream, durableName(group, partition, epoch));
+    if (found === undefined) throw error;
+    return found;
   }
 }
 
@@ -87,24 +95,6 @@ export function preparedDurable({ stream, group, partition, epoch }: DurableOpti
     name: durableName(group, partition, epoch),
     config: { ack_policy: AckPolicy.All },
   } as ConsumerInfo;
-}
-
-/**
- * Gives a durable that another member has made as much room as its owner has: with a smaller window, as
- * before a change of the options, the flow would stop for every few messages until they are committed.
- */
-export async function fitDurable(options: DurableOptions): Promise<void> {
-  const { link, stream, group, partition, epoch, maxUncommitted: max_ack_pending } = options;
-  const name = durableName(group, partition, epoch);
-  const found = await findConsumer(link.manager, stream, name);
-  // Its deletion is noticed by the flow.
-  if (found === undefined || found.config.max_ack_pending === max_ack_pending) return;
-  try {
-    await link.manager.consumers.update(stream, name, { max_ack_pending });
-  } catch (error) {
-    if (isConsumerNotFound(error)) return;
-    throw fromNats(error, `update durable ${name} on stream ${stream}`);
-  }
 }
 
 /** Creates the durable of a partition that waits for it. */

@@ -16,7 +16,6 @@ import type { Dispatch, Intake } from "./dispatch.ts";
 import {
   createDurableAhead,
   type DurableOptions,
-  fitDurable,
   openDurable,
   preparedDurable,
   removeDurable,
@@ -73,7 +72,7 @@ export class Pump implements Watched, Stallable {
   #mustReach = 0;
   #delivery: Delivery | undefined;
   #dispatching: Promise<void> = Promise.resolve();
-  /** Sees to what the owner before has left. */
+  /** Removes what earlier epochs have left. */
   #tidying: Promise<void> = Promise.resolve();
 
   constructor(options: PumpOptions) {
@@ -162,7 +161,8 @@ export class Pump implements Watched, Stallable {
     if (workQueue) await this.#removeEarlier();
     await poison.open();
     const options = this.#durable(lease.epoch);
-    const durable = lease.prepared ? preparedDurable(options) : await openDurable(options);
+    const prepared = lease.prepared === options.maxUncommitted;
+    const durable = prepared ? preparedDurable(options) : await openDurable(options);
     // Held up for so long that the lease may be gone: leave nothing behind.
     if (!lease.trusted()) return this.#removeDurable(lease.epoch);
     this.#delivery = await Delivery.open({
@@ -180,7 +180,7 @@ export class Pump implements Watched, Stallable {
     if (this.#ending.signal.aborted) return this.#delivery.close();
     this.#dispatching = this.#options.dispatch(this.#intake());
     if (!workQueue) {
-      this.#tidying = this.#tidy(options).catch((error: unknown) => {
+      this.#tidying = this.#removeEarlier().catch((error: unknown) => {
         this.#options.onError(toDocktorError(error));
       });
     }
@@ -188,12 +188,13 @@ export class Pump implements Watched, Stallable {
 
   /**
    * Creates the next epoch's durable, so that the next owner need not wait for it; returns
-   * whether it is as good as new.
+   * for how many messages it has room, or undefined when it is not as good as new.
    */
-  async prepareNext(): Promise<boolean> {
+  async prepareNext(): Promise<number | undefined> {
     await this.#tidying;
-    const { delivered } = await createDurableAhead(this.#durable(this.lease.epoch + 1));
-    return delivered.consumer_seq === 0;
+    const options = this.#durable(this.lease.epoch + 1);
+    const { delivered } = await createDurableAhead(options);
+    return delivered.consumer_seq === 0 ? options.maxUncommitted : undefined;
   }
 
   /** Commits what is handled so far. @throws DocktorError FENCED, SESSION_LOST, TIMEOUT */
@@ -243,12 +244,6 @@ export class Pump implements Watched, Stallable {
       maxUncommitted: commit.window * ROOM,
       creations,
     };
-  }
-
-  /** What the owner before has left, and need not be seen to before work begins. */
-  async #tidy(options: DurableOptions): Promise<void> {
-    if (this.lease.prepared) await options.creations.add(() => fitDurable(options));
-    await this.#removeEarlier();
   }
 
   /** Removes the durables of all earlier epochs, those of claims that came to nothing included. */

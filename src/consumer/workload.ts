@@ -120,19 +120,19 @@ export class Workload implements PartitionWork {
     if (!resources.workQueue) void this.#gaps.check();
   }
 
-  async prepare(lease: Lease): Promise<boolean> {
+  async prepare(lease: Lease): Promise<number | undefined> {
     const pump = this.#pumpOf(lease);
     const { resources } = this.#options;
     // A work queue permits one consumer a subject.
-    if (pump === undefined || resources.workQueue) return false;
+    if (pump === undefined || resources.workQueue) return undefined;
     try {
-      const unused = await pump.prepareNext();
+      const room = await pump.prepareNext();
       const { created, lastSequence } = await this.lookAtStream();
       const { stream, sequence } = lease.checkpoint;
-      return unused && created === stream && lastSequence >= sequence;
+      return created === stream && lastSequence >= sequence ? room : undefined;
     } catch {
       // The next owner does it itself.
-      return false;
+      return undefined;
     }
   }
 

@@ -33,8 +33,8 @@ export class Lease {
   /** The fencing token: a later owner has a greater one. */
   readonly epoch: number;
   readonly checkpoint: Checkpoint;
-  /** Whether the owner before has made this epoch's durable. */
-  readonly prepared: boolean;
+  /** For how many messages the owner before has made this epoch's durable; undefined when it has not. */
+  readonly prepared: number | undefined;
   /**
    * Aborts when the lease is lost. The reason is a DocktorError: FENCED, SESSION_LOST, STALLED,
    * DRAIN_TIMEOUT, CLOSED, or what made a step on the partition fail.
@@ -55,7 +55,7 @@ export class Lease {
     this.partition = options.partition;
     this.epoch = epoch;
     this.checkpoint = checkpoint;
-    this.prepared = options.seen?.record.prepared === true;
+    this.prepared = options.seen?.record.prepared;
     this.lost = this.#lost.signal;
     this.#store = options.store;
     this.#session = options.session;
@@ -90,7 +90,7 @@ export class Lease {
       partition,
       epoch,
       read,
-      ...(seen?.record.prepared === true ? {} : { lookAtStream }),
+      ...(seen?.record.prepared === undefined ? { lookAtStream } : {}),
     });
     const lease = new Lease(options, epoch, revision, checkpoint);
     // A claimer that was held up since it looked at its session owns nothing any more.

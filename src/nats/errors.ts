@@ -7,6 +7,7 @@ import { DocktorError, type ErrorCode, messageOf } from "../errors.ts";
 const API = {
   consumerExists: 10148,
   consumerNameInUse: 10013,
+  consumerNotCreated: 10012,
   consumerNotFound: 10014,
   jetStreamDisabled: 10076,
   jetStreamDisabledForAccount: 10039,
@@ -44,10 +45,15 @@ export function isConsumerNotFound(error: unknown): boolean {
   return apiCode(error) === API.consumerNotFound;
 }
 
-/** Whether there is a consumer of that name already, with other settings. */
-export function isConsumerExists(error: unknown): boolean {
+/**
+ * Whether there may be a consumer of that name already, with other settings: version 2.9 would change
+ * that one, and gives the same error for whatever it can not do.
+ */
+export function isConsumerConflict(error: unknown): boolean {
   const code = apiCode(error instanceof DocktorError ? error.cause : error);
-  return code === API.consumerExists || code === API.consumerNameInUse;
+  return (
+    code === API.consumerExists || code === API.consumerNameInUse || code === API.consumerNotCreated
+  );
 }
 
 /** Whether no message matched. */

@@ -17,8 +17,11 @@ const RETRY_MS = 250;
 export interface PartitionWork {
   /** Starts work on a partition just claimed. When it throws, the lease is lost and tried again. */
   start(lease: Lease): Promise<void>;
-  /** Makes the next epoch's durable, while work goes on; returns whether it could. Never rejects. */
-  prepare(lease: Lease): Promise<boolean>;
+  /**
+   * Makes the next epoch's durable, while work goes on; returns for how many messages it has room, or
+   * undefined when it could not. Never rejects.
+   */
+  prepare(lease: Lease): Promise<number | undefined>;
   /** Ends work in good order: finishes what is under way and commits it. */
   finish(lease: Lease): Promise<void>;
   /** Commits what is handled so far. */
@@ -183,11 +186,11 @@ export class Ownership {
     }
   }
 
-  /** Whether the step was taken, in time; one that takes longer goes on without effect. */
-  async #inTime(step: Promise<boolean>): Promise<boolean> {
+  /** What the step came to, in time; one that takes longer goes on without effect: undefined. */
+  async #inTime<T>(step: Promise<T>): Promise<T | undefined> {
     const { clock, drainTimeoutMs } = this.#options;
     const inTime = new AbortController();
-    const overdue = slept(clock, drainTimeoutMs, inTime.signal).then(() => false);
+    const overdue = slept(clock, drainTimeoutMs, inTime.signal).then(() => undefined);
     try {
       return await Promise.race([step, overdue]);
     } finally {
@@ -202,12 +205,12 @@ export class Ownership {
     const { partition } = lease;
     try {
       const moves = next !== undefined && next !== session.memberId;
-      const prepared = moves && (await this.#inTime(work.prepare(lease)));
+      const prepared = moves ? await this.#inTime(work.prepare(lease)) : undefined;
       const begunAt = clock.now();
       if (!(await this.#inTime(work.finish(lease).then(() => true))))
         return await this.#cutOff(lease, overdue(lease, drainTimeoutMs), next, {});
       if (this.#owned.get(partition) !== lease) return;
-      const mark: ReleaseMark = prepared ? { prepared } : {};
+      const mark: ReleaseMark = prepared === undefined ? {} : { prepared };
       this.#written.set(partition, await lease.release(next, mark));
       if (this.#owned.delete(partition)) work.released(lease, next, clock.now() - begunAt);
     } catch (error) {

@@ -71,7 +71,7 @@ describeOnEachServer("a hand-over", ({ start }) => {
     const release = await manager.streams.getMessage(`KV_${name}`, {
       last_by_subj: `$KV.${name}.${leaseKey(1)}`,
     });
-    expect(release?.json()).toEqual({ epoch: 1, next: "newcomer", prepared: true });
+    expect(release?.json()).toEqual({ epoch: 1, next: "newcomer", prepared: 1_024 });
     const durable = await manager.consumers.info(STREAM, `${GROUP}-p1-e2`);
     const releasedAt = comparable(release?.timestamp ?? "");
     expect(comparable(durable.created) < releasedAt).toBe(true);

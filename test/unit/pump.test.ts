@@ -48,7 +48,7 @@ async function flow(concurrency?: KeyConcurrency): Promise<void> {
   const lease = {
     partition: 0,
     epoch: 1,
-    prepared: false,
+    prepared: undefined,
     lost: lost.signal,
     checkpoint: { sequence: 0, troubles: new Map(), previous: undefined, tidied: () => {} },
     trusted: () => trusted && !lost.signal.aborted,
@@ -58,7 +58,6 @@ async function flow(concurrency?: KeyConcurrency): Promise<void> {
     },
     note: () => Promise.resolve(),
   };
-  const durable = { delivered: { consumer_seq: 0 } };
   const consume = (options: { callback: (message: JsMsg) => void }): Promise<unknown> => {
     callback = options.callback;
     return Promise.resolve({ stop: () => {}, status: async function* () {} });
@@ -66,8 +65,8 @@ async function flow(concurrency?: KeyConcurrency): Promise<void> {
   const link = {
     manager: {
       consumers: {
-        info: () => Promise.resolve({}),
-        add: () => Promise.resolve(durable),
+        add: (_stream: string, config: object) =>
+          Promise.resolve({ config, delivered: { consumer_seq: 0 } }),
         delete: () => Promise.resolve(true),
       },
     },

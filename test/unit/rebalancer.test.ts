@@ -81,12 +81,12 @@ describe("a claim", () => {
 });
 
 describe("a release", () => {
-  test.each([true, false])(
-    "is prepared first, and tells the next owner whether it could be (%s)",
-    async (could) => {
+  test.each([{ room: 512 }, { room: undefined }])(
+    "is prepared first, and tells the next owner for how many messages ($room)",
+    async ({ room }) => {
       group.work.onPrepare = async () => {
         await group.clock.sleep(100);
-        return could;
+        return room;
       };
       group.work.onFinish = () => group.clock.sleep(40);
       const rebalancer = await group.joinAlone(2);
@@ -100,7 +100,7 @@ describe("a release", () => {
       expect(await group.stored(1)).toEqual({
         epoch: 1,
         next: "b",
-        ...(could ? { prepared: true } : {}),
+        ...(room === undefined ? {} : { prepared: room }),
       });
       expect(rebalancer.owned).toEqual([0]);
     },

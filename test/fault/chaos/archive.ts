@@ -110,6 +110,12 @@ export class Archive implements AsyncDisposable {
     });
   }
 
+  /** The members that are on the group's roster. */
+  async members(): Promise<string[]> {
+    const roster = await last(this.#link.manager, STREAMS.leases, `$KV.${LEASES}.lease.roster`);
+    return Object.keys(roster?.json<{ members: object }>().members ?? {});
+  }
+
   /** What a group without members has left. */
   async left(): Promise<Evidence["left"]> {
     const { manager } = this.#link;
@@ -118,7 +124,6 @@ export class Archive implements AsyncDisposable {
       const [, partition, epoch] = /-p(\d+)-e(\d+)$/.exec(name) ?? [];
       durables.push({ partition: Number(partition), epoch: Number(epoch) });
     }
-    const roster = await last(manager, STREAMS.leases, `$KV.${LEASES}.lease.roster`);
     const sessions = await manager.streams.info(STREAMS.sessions, { subjects_filter: ">" });
     const live: string[] = [];
     for (const subject of Object.keys(sessions.state.subjects ?? {})) {
@@ -129,7 +134,7 @@ export class Archive implements AsyncDisposable {
     }
     return {
       durables,
-      members: Object.keys(roster?.json<{ members: object }>().members ?? {}),
+      members: await this.members(),
       sessions: live,
     };
   }

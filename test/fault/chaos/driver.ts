@@ -12,7 +12,7 @@ import { Site } from "./site.ts";
 const SETTLE_MS = 30_000;
 /** How long nothing at all may be committed of what is left once the last fault is over. */
 const STANDSTILL_MS = { 1: 20_000, 3: 45_000 } as const;
-/** How long members may take to leave, beside the deadline of their hand-over. */
+/** How long the dead may stay on the roster, and members take to leave beside the deadline of their hand-over. */
 const LEAVE_MS = 15_000;
 
 /** What a run needs beside its plan. */
@@ -42,6 +42,10 @@ export async function carryOut(plan: Plan, options: DriverOptions): Promise<Evid
   await load.end();
   const behind = (): Promise<number> => archive.behind(plan.partitions);
   const caughtUp = await dwindles(behind, STANDSTILL_MS[plan.servers]);
+  // Only those who are still there can find out who has crashed.
+  await within(LEAVE_MS, async () =>
+    (await archive.members()).every((id) => crew.processOf(id) !== undefined),
+  );
   await crew.disband(plan.drainTimeoutMs + LEAVE_MS);
   // Before anything is read, which makes a consumer.
   const left = await archive.left();

@@ -1,0 +1,101 @@
+/** Opening the durable of an epoch, whatever is there under its name. */
+import PQueue from "p-queue";
+import { expect, test } from "vitest";
+import { createDurable, type DurableOptions, openDurable } from "../../src/consumer/durable.ts";
+import { durableName } from "../../src/partition/names.ts";
+import {
+  eventually,
+  GROUP,
+  link,
+  member,
+  numbered,
+  publish,
+  Records,
+  STREAM,
+  SUBJECT,
+} from "../support/group.ts";
+import { describeOnEachServer } from "../support/servers.ts";
+
+const NAME = durableName(GROUP, 0, 7);
+
+describeOnEachServer("opening the durable of an epoch", ({ start }) => {
+  async function open(): Promise<DurableOptions> {
+    const { url } = await start();
+    await publish(url, numbered(50), 1);
+    return {
+      link: await link(url),
+      stream: STREAM,
+      workQueue: false,
+      subject: SUBJECT,
+      group: GROUP,
+      partition: 0,
+      epoch: 7,
+      after: 10,
+      maxUncommitted: 64,
+      creations: new PQueue({ concurrency: 1 }),
+    };
+  }
+
+  test("makes it when there is none", async () => {
+    const options = await open();
+    const { name, config } = await openDurable(options);
+    expect(name).toBe(NAME);
+    expect(config).toMatchObject({ opt_start_seq: 11, max_ack_pending: 64 });
+  });
+
+  test.each(["same", "earlier"])(
+    "takes one that nobody has used and that starts at the %s message",
+    async (start) => {
+      const options = await open();
+      const after = start === "same" ? 10 : 5;
+      const { created } = await createDurable({ ...options, after });
+      expect(await openDurable(options)).toMatchObject({ name: NAME, created });
+    },
+  );
+
+  test.each([
+    ["starts too late", { after: 20 }],
+    ["has another window", { maxUncommitted: 32 }],
+    ["has another window, and starts earlier", { maxUncommitted: 32, after: 5 }],
+  ])("leaves none there that %s", async (_, other) => {
+    const options = await open();
+    await createDurable({ ...options, ...other });
+    await openDurable(options);
+    const { config, delivered } = await options.link.manager.consumers.info(STREAM, NAME);
+    expect(config.max_ack_pending).toBe(64);
+    expect(config.opt_start_seq).toBeLessThanOrEqual(11);
+    expect(delivered.consumer_seq).toBe(0);
+  });
+
+  test("replaces one that has delivered, which would not do so again in time", async () => {
+    const options = await open();
+    const { created } = await createDurable(options);
+    const used = await options.link.jetstream.consumers.get(STREAM, NAME);
+    expect((await used.next())?.seq).toBe(11);
+    const opened = await openDurable(options);
+    expect(opened.created).not.toBe(created);
+    expect(opened.delivered.consumer_seq).toBe(0);
+  });
+
+  test("says what it can not do, when there is none", async () => {
+    const options = await open();
+    await options.link.manager.streams.delete(STREAM);
+    await expect(openDurable(options)).rejects.toMatchObject({ code: "STREAM_NOT_FOUND" });
+  });
+
+  test("gives a new owner the window of its own, when the one before had another", async () => {
+    const { url } = await start();
+    const { manager } = await link(url);
+    const published = await publish(url, numbered(40), 2);
+    const records = new Records();
+    const owner = member(url, { memberId: "a", partitions: 2 });
+    await owner.run({ eachMessage: records.handler("a") });
+    await eventually("all are handled", () => records.count === published.length);
+    const other = member(url, { memberId: "b", partitions: 2, commit: { window: 50 } });
+    await other.run({ eachMessage: records.handler("b") });
+    await eventually("it has its share", () => other.assignment.length === 1);
+    const name = durableName(GROUP, other.assignment[0] ?? -1, 2);
+    expect((await manager.consumers.info(STREAM, name)).config.max_ack_pending).toBe(100);
+    expect([owner.errors, other.errors]).toEqual([[], []]);
+  });
+});
