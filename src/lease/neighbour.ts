@@ -118,7 +118,7 @@ export class NeighbourWatch {
   async #declareDead({ id, incarnation }: Life, revision: number): Promise<void> {
     const { sessions, leases, identity, session } = this.#options;
     if (!session.trusted()) return;
-    // Else it was renewed, or has ended, or has expired: then it is gone for everyone to see.
+    // Else it was renewed, or another life has come.
     if (!(await expireSession(sessions, id, incarnation, revision))) return;
     await changeRoster(leases, identity, (roster) => endLife(roster, id, incarnation));
   }

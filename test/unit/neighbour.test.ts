@@ -97,6 +97,17 @@ describe("a neighbour that has crashed", () => {
     expect(errors).toEqual([]);
   });
 
+  test("is off the roster just as soon when its record has expired in that moment", async () => {
+    sessions = new DeafStore(clock, TTL);
+    const [a, b] = [await join("a"), await join("b")];
+    await watchAs(a);
+    await clock.advance(2 * RENEWAL);
+    b.orphan();
+    await clock.advance(TTL);
+    expect(await roster()).toEqual(["a"]);
+    expect(errors).toEqual([]);
+  });
+
   test("cannot renew its session any more, should it only have been asleep", async () => {
     const [a, b] = [await join("a"), await join("b")];
     await watchAs(a);
