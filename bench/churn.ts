@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
-import { connect } from "@nats-io/transport-node";
+import { connect, nanos } from "@nats-io/transport-node";
 import { now, until } from "./clock.ts";
 import type { Group } from "./group.ts";
 import type { Health } from "./member.ts";
@@ -29,7 +29,13 @@ interface Minute {
   readonly keys: number;
 }
 
-const scene = await underLoad({ partitions: PARTITIONS, rate: RATE, ttlMs: TTL_MS });
+const scene = await underLoad({
+  partitions: PARTITIONS,
+  rate: RATE,
+  ttlMs: TTL_MS,
+  // Else the disk would fill up.
+  ensureStream: { max_age: nanos(60_000) },
+});
 const { server, group } = scene;
 const connection = await connect({ servers: server.url });
 const manager = await jetstreamManager(connection);

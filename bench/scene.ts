@@ -1,5 +1,5 @@
 /** What the benchmarks of groups have in common: a server, a load on it, and a group to work it off. */
-import { EmbeddedServer, Producer } from "../src/index.ts";
+import { EmbeddedServer, Producer, type ProducerOptions } from "../src/index.ts";
 import { Group } from "./group.ts";
 import { publishAt } from "./load.ts";
 
@@ -9,6 +9,8 @@ export interface SceneOptions {
   /** Messages per second. */
   rate: number;
   ttlMs: number;
+  /** The stream; by default as docktor makes it. */
+  ensureStream?: ProducerOptions["ensureStream"];
 }
 
 /** A group without members yet, under load. */
@@ -20,7 +22,8 @@ export interface Scene {
 }
 
 /** Sets it up on a server of its own. */
-export async function underLoad({ partitions, rate, ttlMs }: SceneOptions): Promise<Scene> {
+export async function underLoad(options: SceneOptions): Promise<Scene> {
+  const { partitions, rate, ttlMs, ensureStream = true } = options;
   const server = await EmbeddedServer.start();
   const stop = new AbortController();
   const producer = await Producer.connect({
@@ -28,8 +31,7 @@ export async function underLoad({ partitions, rate, ttlMs }: SceneOptions): Prom
     stream: "EVENTS",
     subject: "events",
     partitions,
-    // It is about members, not about the server's way with a long backlog.
-    ensureStream: { max_age: 60_000_000_000 },
+    ensureStream,
   });
   const publishing = publishAt(rate, producer, stop.signal);
   const group = new Group({ url: server.url, partitions, ttlMs });
