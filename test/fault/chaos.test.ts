@@ -37,6 +37,15 @@ const FAILED: readonly Run[] = [
   { on: "newest", servers: 1, seed: 36, durationMs: 10_000 },
   { on: "newest", servers: 1, seed: 45, durationMs: 10_000 },
   { on: "newest", servers: 1, seed: 51, durationMs: 10_000 },
+  // A handler that failed under key concurrency made a graceful hand-over repeat what was handled beyond it.
+  { on: "newest", servers: 1, seed: 4009, durationMs: 30_000 },
+  // The driver was wrong: it ended the run before anyone could know of the last crash.
+  { on: "oldest", servers: 1, seed: 3008, durationMs: 30_000 },
+  { on: "newest", servers: 1, seed: 4001, durationMs: 30_000 },
+  // The judge was wrong: it did not know the error for a connection that breaks.
+  { on: "oldest", servers: 1, seed: 3002, durationMs: 30_000 },
+  { on: "oldest", servers: 1, seed: 3009, durationMs: 30_000 },
+  { on: "oldest", servers: 1, seed: 3030, durationMs: 30_000 },
 ];
 
 beforeAll(() => {
