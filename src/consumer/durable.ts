@@ -37,6 +37,8 @@ export interface DurableOptions {
   link: Link;
   stream: string;
   workQueue: boolean;
+  /** Whether each message is to be acked; else the ack of one covers all before it. */
+  ackEach: boolean;
   subject: string;
   group: string;
   partition: number;
@@ -65,11 +67,12 @@ export async function openDurable(options: DurableOptions): Promise<ConsumerInfo
     const found = await createOrFind(options);
     const { config, delivered } = found;
     const unused = delivered.consumer_seq === 0;
-    const fits = config.max_ack_pending === maxUncommitted;
+    const fits =
+      config.max_ack_pending === maxUncommitted && config.ack_policy === ackPolicyOf(options);
     if (unused && fits && (config.opt_start_seq ?? 0) <= after + 1) {
       return found;
     }
-    // Left over from a group of the same name whose buckets were deleted, or made by one with another window.
+    // Left over from a group of the same name whose buckets were deleted, or made by one with other settings.
     await removeDurable(link, stream, name);
   }
 }
@@ -88,13 +91,19 @@ async function createOrFind(options: DurableOptions): Promise<ConsumerInfo> {
 }
 
 /** The durable of the epoch, which the owner before has made: no look at it is needed. */
-export function preparedDurable({ stream, group, partition, epoch }: DurableOptions): ConsumerInfo {
+export function preparedDurable(options: DurableOptions): ConsumerInfo {
+  const { stream, group, partition, epoch } = options;
   // Of all that the server could tell, a delivery needs no more than where to ask.
   return {
     stream_name: stream,
     name: durableName(group, partition, epoch),
-    config: { ack_policy: AckPolicy.All },
+    config: { ack_policy: ackPolicyOf(options) },
   } as ConsumerInfo;
+}
+
+/** What owners need not agree on: with other settings the next one makes a durable of its own. */
+export function settingsOf(options: DurableOptions): string {
+  return `${ackPolicyOf(options)} ${options.maxUncommitted}`;
 }
 
 /** Creates the durable of a partition that waits for it. */
@@ -123,7 +132,8 @@ async function create(options: DurableOptions): Promise<ConsumerInfo> {
       ack_wait: nanos(ACK_WAIT_MS),
       filter_subject: partitionSubject(options.subject, partition),
       max_ack_pending: options.maxUncommitted,
-      ...flowOf(options),
+      ack_policy: ackPolicyOf(options),
+      ...startOf(options),
     });
   } catch (error) {
     throw fromNats(error, `create durable ${name} on stream ${stream}`);
@@ -140,15 +150,12 @@ export async function removeDurable(link: Link, stream: string, name: string): P
   }
 }
 
-function flowOf({ workQueue, after }: DurableOptions): Partial<ConsumerConfig> {
-  // A work queue hands out what is left of it: it permits no other start, and removes
-  // messages one by one.
-  if (workQueue) {
-    return { ack_policy: AckPolicy.Explicit, deliver_policy: DeliverPolicy.All };
-  }
-  return {
-    ack_policy: AckPolicy.All,
-    deliver_policy: DeliverPolicy.StartSequence,
-    opt_start_seq: after + 1,
-  };
+function ackPolicyOf({ ackEach }: DurableOptions): AckPolicy {
+  return ackEach ? AckPolicy.Explicit : AckPolicy.All;
+}
+
+function startOf({ workQueue, after }: DurableOptions): Partial<ConsumerConfig> {
+  // A work queue hands out what is left of it: it permits no other start.
+  if (workQueue) return { deliver_policy: DeliverPolicy.All };
+  return { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: after + 1 };
 }

@@ -19,6 +19,7 @@ import {
   openDurable,
   preparedDurable,
   removeDurable,
+  settingsOf,
 } from "./durable.ts";
 import type { Watched } from "./gap-watch.ts";
 import { type Call, Handling, type Outcome } from "./handling.ts";
@@ -38,6 +39,8 @@ export interface PumpOptions {
   lease: Lease;
   stream: string;
   workQueue: boolean;
+  /** Whether each message is to be acked; else the ack of one covers all before it. */
+  ackEach: boolean;
   subject: string;
   group: string;
   dispatch: Dispatch;
@@ -82,7 +85,7 @@ export class Pump implements Watched, Stallable {
       lease: options.lease,
       progress: this.#progress,
       ...options.commit,
-      ackEach: options.workQueue,
+      ackEach: options.ackEach,
       onCommitted: (sequence) => {
         this.#committed = true;
         options.onCommitted(sequence);
@@ -161,7 +164,7 @@ export class Pump implements Watched, Stallable {
     if (workQueue) await this.#removeEarlier();
     await poison.open();
     const options = this.#durable(lease.epoch);
-    const prepared = lease.prepared === options.maxUncommitted;
+    const prepared = lease.prepared === settingsOf(options);
     const durable = prepared ? preparedDurable(options) : await openDurable(options);
     // Held up for so long that the lease may be gone: leave nothing behind.
     if (!lease.trusted()) return this.#removeDurable(lease.epoch);
@@ -188,13 +191,13 @@ export class Pump implements Watched, Stallable {
 
   /**
    * Creates the next epoch's durable, so that the next owner need not wait for it; returns
-   * for how many messages it has room, or undefined when it is not as good as new.
+   * its settings, or undefined when it is not as good as new.
    */
-  async prepareNext(): Promise<number | undefined> {
+  async prepareNext(): Promise<string | undefined> {
     await this.#tidying;
     const options = this.#durable(this.lease.epoch + 1);
     const { delivered } = await createDurableAhead(options);
-    return delivered.consumer_seq === 0 ? options.maxUncommitted : undefined;
+    return delivered.consumer_seq === 0 ? settingsOf(options) : undefined;
   }
 
   /** Commits what is handled so far. @throws DocktorError FENCED, SESSION_LOST, TIMEOUT */
@@ -231,11 +234,13 @@ export class Pump implements Watched, Stallable {
   }
 
   #durable(epoch: number): DurableOptions {
-    const { link, stream, workQueue, subject, group, commit, lease, creations } = this.#options;
+    const { link, stream, workQueue, ackEach, subject, group, commit, lease, creations } =
+      this.#options;
     return {
       link,
       stream,
       workQueue,
+      ackEach,
       subject,
       group,
       partition: lease.partition,

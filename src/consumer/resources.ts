@@ -2,6 +2,7 @@
 import { RetentionPolicy } from "@nats-io/jetstream";
 import { openBucket } from "../lease/kv-store.ts";
 import type { SessionStore, Store } from "../lease/store.ts";
+import { acksAllAtOnce } from "../nats/capabilities.ts";
 import { type Link, openLink } from "../nats/connection.ts";
 import { type PatienceOptions, patiently } from "../nats/patience.ts";
 import { leasesBucket, membersBucket } from "../partition/names.ts";
@@ -13,6 +14,8 @@ export interface Resources {
   readonly link: Link;
   /** Whether the stream is a work queue: it removes what is acked, message by message. */
   readonly workQueue: boolean;
+  /** Whether each message is to be acked; else the ack of one covers all before it. */
+  readonly ackEach: boolean;
   readonly partitions: number;
   /** How many replicas the stream has, and what belongs to it gets. */
   readonly replicas: number;
@@ -57,5 +60,14 @@ async function open(link: Link, settings: ConsumerSettings): Promise<Resources> 
   });
   const leases = await openBucket(link, leasesBucket(stream, group), { replicas });
   const workQueue = config.retention === RetentionPolicy.Workqueue;
-  return { link, workQueue, partitions, replicas, streamCreated: created, sessions, leases };
+  return {
+    link,
+    workQueue,
+    ackEach: workQueue || !acksAllAtOnce(link.connection),
+    partitions,
+    replicas,
+    streamCreated: created,
+    sessions,
+    leases,
+  };
 }

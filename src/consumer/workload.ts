@@ -101,6 +101,7 @@ export class Workload implements PartitionWork {
       lease,
       stream: settings.stream,
       workQueue: resources.workQueue,
+      ackEach: resources.ackEach,
       subject: settings.subject,
       group: settings.group,
       dispatch: this.#dispatch,
@@ -120,16 +121,16 @@ export class Workload implements PartitionWork {
     if (!resources.workQueue) void this.#gaps.check();
   }
 
-  async prepare(lease: Lease): Promise<number | undefined> {
+  async prepare(lease: Lease): Promise<string | undefined> {
     const pump = this.#pumpOf(lease);
     const { resources } = this.#options;
     // A work queue permits one consumer a subject.
     if (pump === undefined || resources.workQueue) return undefined;
     try {
-      const room = await pump.prepareNext();
+      const settings = await pump.prepareNext();
       const { created, lastSequence } = await this.lookAtStream();
       const { stream, sequence } = lease.checkpoint;
-      return created === stream && lastSequence >= sequence ? room : undefined;
+      return created === stream && lastSequence >= sequence ? settings : undefined;
     } catch {
       // The next owner does it itself.
       return undefined;

@@ -33,8 +33,8 @@ export class Lease {
   /** The fencing token: a later owner has a greater one. */
   readonly epoch: number;
   readonly checkpoint: Checkpoint;
-  /** For how many messages the owner before has made this epoch's durable; undefined when it has not. */
-  readonly prepared: number | undefined;
+  /** With what settings the owner before has made this epoch's durable; undefined when it has not. */
+  readonly prepared: string | undefined;
   /**
    * Aborts when the lease is lost. The reason is a DocktorError: FENCED, SESSION_LOST, STALLED,
    * DRAIN_TIMEOUT, CLOSED, or what made a step on the partition fail.

@@ -58,10 +58,10 @@ export interface LeaseRecord {
   /** For whom it was released: a hint, so that only that one claims. */
   readonly next?: string;
   /**
-   * The owner before has made the next epoch's durable, with room for so many messages, on the stream
-   * that the checkpoint names and from no later than that checkpoint: the next owner need look at neither.
+   * The owner before has made the next epoch's durable with these settings, on the stream that the
+   * checkpoint names and from no later than that checkpoint: the next owner need look at neither.
    */
-  readonly prepared?: number;
+  readonly prepared?: string;
   /** The member that gave the partition up because work on it stalled there: it is best kept from it. */
   readonly shunnedBy?: string;
 }
@@ -192,7 +192,7 @@ export function parseLease(key: string, value: unknown): LeaseRecord {
     isOptionalString(value["owner"]) &&
     isOptionalString(value["incarnation"]) &&
     isOptionalString(value["next"]) &&
-    (value["prepared"] === undefined || isCount(value["prepared"])) &&
+    isOptionalString(value["prepared"]) &&
     isOptionalString(value["shunnedBy"])
   ) {
     return value as unknown as LeaseRecord;

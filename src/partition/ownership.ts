@@ -18,10 +18,10 @@ export interface PartitionWork {
   /** Starts work on a partition just claimed. When it throws, the lease is lost and tried again. */
   start(lease: Lease): Promise<void>;
   /**
-   * Makes the next epoch's durable, while work goes on; returns for how many messages it has room, or
-   * undefined when it could not. Never rejects.
+   * Makes the next epoch's durable, while work goes on; returns its settings, or undefined when it
+   * could not. Never rejects.
    */
-  prepare(lease: Lease): Promise<number | undefined>;
+  prepare(lease: Lease): Promise<string | undefined>;
   /** Ends work in good order: finishes what is under way and commits it. */
   finish(lease: Lease): Promise<void>;
   /** Commits what is handled so far. */

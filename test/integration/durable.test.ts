@@ -26,6 +26,7 @@ describeOnEachServer("opening the durable of an epoch", ({ start }) => {
       link: await link(url),
       stream: STREAM,
       workQueue: false,
+      ackEach: false,
       subject: SUBJECT,
       group: GROUP,
       partition: 0,
@@ -56,13 +57,14 @@ describeOnEachServer("opening the durable of an epoch", ({ start }) => {
   test.each([
     ["starts too late", { after: 20 }],
     ["has another window", { maxUncommitted: 32 }],
+    ["acks otherwise", { ackEach: true }],
     ["has another window, and starts earlier", { maxUncommitted: 32, after: 5 }],
   ])("leaves none there that %s", async (_, other) => {
     const options = await open();
     await createDurable({ ...options, ...other });
     await openDurable(options);
     const { config, delivered } = await options.link.manager.consumers.info(STREAM, NAME);
-    expect(config.max_ack_pending).toBe(64);
+    expect([config.max_ack_pending, config.ack_policy]).toEqual([64, "all"]);
     expect(config.opt_start_seq).toBeLessThanOrEqual(11);
     expect(delivered.consumer_seq).toBe(0);
   });
@@ -81,6 +83,24 @@ describeOnEachServer("opening the durable of an epoch", ({ start }) => {
     const options = await open();
     await options.link.manager.streams.delete(STREAM);
     await expect(openDurable(options)).rejects.toMatchObject({ code: "STREAM_NOT_FOUND" });
+  });
+
+  test("does not have the server count down to the first message at the first ack", async () => {
+    const { url } = await start();
+    const { manager } = await link(url);
+    await publish(url, numbered(1), 1);
+    // As after a long life; versions that count take 20 s for so many.
+    await manager.streams.purge(STREAM, { seq: 1_000_000_000 });
+    const published = await publish(url, numbered(10), 1);
+    const records = new Records();
+    const owner = member(url, { memberId: "a", partitions: 1 });
+    await owner.run({ eachMessage: records.handler("a") });
+    await eventually("all are handled", () => records.count === published.length);
+    const name = durableName(GROUP, 0, 1);
+    await eventually("all are acked", async () => {
+      const { num_ack_pending, ack_floor } = await manager.consumers.info(STREAM, name);
+      return num_ack_pending === 0 && ack_floor.stream_seq === published.at(-1)?.sequence;
+    });
   });
 
   test("gives a new owner the window of its own, when the one before had another", async () => {

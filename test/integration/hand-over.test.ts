@@ -71,8 +71,9 @@ describeOnEachServer("a hand-over", ({ start }) => {
     const release = await manager.streams.getMessage(`KV_${name}`, {
       last_by_subj: `$KV.${name}.${leaseKey(1)}`,
     });
-    expect(release?.json()).toEqual({ epoch: 1, next: "newcomer", prepared: 1_024 });
     const durable = await manager.consumers.info(STREAM, `${GROUP}-p1-e2`);
+    const prepared = `${durable.config.ack_policy} ${durable.config.max_ack_pending}`;
+    expect(release?.json()).toEqual({ epoch: 1, next: "newcomer", prepared });
     const releasedAt = comparable(release?.timestamp ?? "");
     expect(comparable(durable.created) < releasedAt).toBe(true);
     const committed = (await leases.get(checkpointKey(1)))?.value as { sequence: number };
@@ -100,6 +101,7 @@ describeOnEachServer("a hand-over", ({ start }) => {
       ...identity,
       link: connection,
       workQueue: false,
+      ackEach: false,
       partition: 1,
       epoch: 2,
       after: 0,

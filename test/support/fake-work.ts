@@ -8,7 +8,7 @@ export class FakeWork implements PartitionWork {
   readonly #leases = new Map<number, Lease>();
   readonly #log: string[] = [];
   onStart = (_lease: Lease): Promise<void> => Promise.resolve();
-  onPrepare = (): Promise<number | undefined> => Promise.resolve(512);
+  onPrepare = (): Promise<string | undefined> => Promise.resolve("all 512");
   onFinish = (): Promise<void> => Promise.resolve();
 
   /** The last lease with which it was told to start. */
@@ -29,7 +29,7 @@ export class FakeWork implements PartitionWork {
     await this.onStart(lease);
   }
 
-  async prepare({ partition }: Lease): Promise<number | undefined> {
+  async prepare({ partition }: Lease): Promise<string | undefined> {
     this.#log.push(`prepare ${partition}`);
     return await this.onPrepare();
   }

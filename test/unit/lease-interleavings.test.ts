@@ -51,7 +51,7 @@ const inTurn =
     for (const step of steps) await step(member);
   };
 
-const handsOver: Does = (member) => member.release("b", { prepared: 512 });
+const handsOver: Does = (member) => member.release("b", { prepared: "all 512" });
 
 const claimsOrFrees: Does = async (member) => {
   if (!(await member.claim())) await member.freeStray("b");

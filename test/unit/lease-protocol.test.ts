@@ -169,9 +169,9 @@ describe("a claim", () => {
       });
     const first = await claim(a);
     await first.commit(41);
-    await first.release("b", { prepared: 512 });
+    await first.release("b", { prepared: "all 512" });
     const second = await claimBlindly(b);
-    expect([second.prepared, second.checkpoint.sequence]).toEqual([512, 41]);
+    expect([second.prepared, second.checkpoint.sequence]).toEqual(["all 512", 41]);
     expect(second.checkpoint.stream).toBe(STREAM);
     await second.release("a");
     await expect(claimBlindly(a)).rejects.toThrow("looked");

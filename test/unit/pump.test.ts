@@ -85,6 +85,7 @@ async function flow(concurrency?: KeyConcurrency): Promise<void> {
     lease: lease as unknown as Lease,
     stream: "S",
     workQueue: false,
+    ackEach: false,
     subject: "s",
     group: "G",
     dispatch: dispatchFor({ eachMessage }, concurrency),

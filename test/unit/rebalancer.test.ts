@@ -81,12 +81,12 @@ describe("a claim", () => {
 });
 
 describe("a release", () => {
-  test.each([{ room: 512 }, { room: undefined }])(
-    "is prepared first, and tells the next owner for how many messages ($room)",
-    async ({ room }) => {
+  test.each([{ settings: "all 512" }, { settings: undefined }])(
+    "is prepared first, and tells the next owner how ($settings)",
+    async ({ settings }) => {
       group.work.onPrepare = async () => {
         await group.clock.sleep(100);
-        return room;
+        return settings;
       };
       group.work.onFinish = () => group.clock.sleep(40);
       const rebalancer = await group.joinAlone(2);
@@ -100,7 +100,7 @@ describe("a release", () => {
       expect(await group.stored(1)).toEqual({
         epoch: 1,
         next: "b",
-        ...(room === undefined ? {} : { prepared: room }),
+        ...(settings === undefined ? {} : { prepared: settings }),
       });
       expect(rebalancer.owned).toEqual([0]);
     },

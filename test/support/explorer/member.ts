@@ -112,7 +112,7 @@ export class ModelMember {
   }
 
   /** Stops, and gives the partition to `next`; when that fails it frees what is still in its name. */
-  async release(next: string, mark: { prepared?: number } = {}): Promise<void> {
+  async release(next: string, mark: { prepared?: string } = {}): Promise<void> {
     const lease = this.#lease;
     if (lease === undefined) return;
     if (!this.#options.mutation.startsWhileReleasing) this.#lease = undefined;
