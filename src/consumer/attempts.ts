@@ -22,6 +22,8 @@ export interface AttemptOptions {
   /** The number of the last attempt. Default: there is no last one. */
   last?: number;
   call: (attempt: number) => Promise<void> | void;
+  /** What the first call came to, which is made already. */
+  begun?: Promise<void>;
   /** Told of each failure, and of the pause after it; undefined after the last attempt. */
   onFailure: (error: unknown, attempt: number, pauseMs: number | undefined) => void;
 }
@@ -29,12 +31,13 @@ export interface AttemptOptions {
 /** Calls it until it succeeds, or is given up, with pauses that double from 100 ms to 10 s. */
 export async function attempt(options: AttemptOptions): Promise<Attempted> {
   const { clock, mayStart, ended, owed = () => false, lost = ended } = options;
-  const { first = 1, last = Infinity, call, onFailure } = options;
+  const { first = 1, last = Infinity, call, begun, onFailure } = options;
   let pauseMs = FIRST_PAUSE_MS;
   for (let number = first; number <= last; number++) {
-    if (!mayStart()) return "ended";
+    const made = number === first ? begun : undefined;
+    if (made === undefined && !mayStart()) return "ended";
     try {
-      await call(number);
+      await (made ?? call(number));
       return "succeeded";
     } catch (error) {
       // A handler fails as it is aborted: that says nothing about the message.

@@ -1,27 +1,14 @@
 /** The flow of messages from one durable, without a gap and without a repeat. */
-import type { ConsumerInfo, ConsumerMessages, JsMsg } from "@nats-io/jetstream";
-import type { Link } from "../nats/connection.ts";
-
-/** How many messages are asked for at a time. */
-const BATCH = 500;
-
-/** What the client tells when the durable is not there, or nobody answers for it. */
-const GONE = new Set([
-  "consumer_deleted",
-  "consumer_not_found",
-  "no_responders",
-  "stream_not_found",
-]);
+import type { Msg } from "@nats-io/transport-node";
+import { type Delivered, DeliveryReader } from "./delivered.ts";
+import { Pull, type PullOptions } from "./pull.ts";
 
 /** What a delivery needs. */
-export interface DeliveryOptions {
-  link: Link;
-  durable: ConsumerInfo;
-  /** How often the server is to show that it is there, in milliseconds. */
-  heartbeatMs: number;
+export interface DeliveryOptions
+  extends Pick<PullOptions, "link" | "stream" | "durable" | "heartbeatMs"> {
   /** The last handled sequence; what is not beyond it is dropped. */
   after: number;
-  onMessage: (message: JsMsg) => void;
+  onMessage: (message: Delivered) => void;
   /** Whether the server sends nothing more before something is committed. */
   isFull: () => boolean;
   /** The durable is gone, or messages were lost on their way: nothing more will come. */
@@ -37,7 +24,8 @@ export interface Gap {
 /** Messages of one durable, in order. */
 export class Delivery {
   readonly #options: DeliveryOptions;
-  #messages: ConsumerMessages | undefined;
+  readonly #reader = new DeliveryReader();
+  readonly #pull: Pull;
   #sequence: number;
   #deliveries = 0;
   /** Whether there was more to come when the last message was sent. */
@@ -55,27 +43,19 @@ export class Delivery {
   #started = false;
   #closed = false;
 
-  private constructor(options: DeliveryOptions) {
+  /** Starts the flow. */
+  constructor(options: DeliveryOptions) {
     this.#options = options;
     this.#sequence = options.after;
-  }
-
-  /** Starts the flow. */
-  static async open(options: DeliveryOptions): Promise<Delivery> {
-    const delivery = new Delivery(options);
-    const consumer = options.link.jetstream.consumers.getConsumerFromInfo(options.durable);
-    const messages = await consumer.consume({
-      max_messages: BATCH,
-      // Who answers may change without a word, as when a node of the cluster dies. After two missing
-      // heartbeats the client asks again.
-      idle_heartbeat: options.heartbeatMs,
-      // At once: else it would look first, and after a look without an answer sleep for 30 s.
-      bind: true,
-      callback: (raw) => delivery.#receive(raw),
+    this.#pull = new Pull({
+      ...options,
+      onMessage: (raw) => this.#receive(raw),
+      onHeartbeat: (deliveries) => {
+        // What was sent and did not come would be missed only with the next message.
+        if (deliveries > this.#deliveries) this.interrupt();
+      },
+      onGone: () => this.interrupt(),
     });
-    delivery.#messages = messages;
-    void delivery.#watch(messages);
-    return delivery;
   }
 
   /** Everything up to this sequence was received, or lay before the start, or is gone. */
@@ -119,20 +99,21 @@ export class Delivery {
   /** Ends the flow; nothing is handed over any more. */
   close(): void {
     this.#closed = true;
-    this.#messages?.stop();
+    this.#pull.close();
   }
 
-  #receive(raw: JsMsg): void {
+  #receive(raw: Msg): void {
     if (this.#closed) return;
     // The server numbers its deliveries: a missing number is a lost message.
-    const { deliverySequence, pending } = raw.info;
+    const delivered = this.#reader.read(raw);
+    const { seq, deliverySequence, pending } = delivered;
     if (deliverySequence !== ++this.#deliveries) return this.interrupt();
     this.#behind = pending > 0;
-    if (raw.seq <= this.#sequence) return this.#repeated(raw);
-    if (this.#stopped) this.#stops.push({ first: this.#sequence + 1, last: raw.seq - 1 });
-    this.#first ??= raw.seq;
-    this.#sequence = raw.seq;
-    this.#options.onMessage(raw);
+    if (seq <= this.#sequence) return this.#repeated(delivered);
+    if (this.#stopped) this.#stops.push({ first: this.#sequence + 1, last: seq - 1 });
+    this.#first ??= seq;
+    this.#sequence = seq;
+    this.#options.onMessage(delivered);
     this.#stopped = this.#options.isFull();
   }
 
@@ -148,16 +129,7 @@ export class Delivery {
    * Handled before. What was committed before this delivery began is acked: else it would take up
    * the durable's room for good, and in a work queue stay for ever.
    */
-  #repeated(raw: JsMsg): void {
-    if (raw.seq <= this.#options.after) raw.ack();
-  }
-
-  async #watch(messages: ConsumerMessages): Promise<void> {
-    for await (const status of messages.status()) {
-      if (GONE.has(status.type)) this.interrupt();
-      // What was sent and did not come would be missed only with the next message.
-      const sent = status.type === "heartbeat" ? status.lastConsumerSequence : 0;
-      if (sent > this.#deliveries) this.interrupt();
-    }
+  #repeated(delivered: Delivered): void {
+    if (delivered.seq <= this.#options.after) delivered.ack();
   }
 }

@@ -90,17 +90,6 @@ async function createOrFind(options: DurableOptions): Promise<ConsumerInfo> {
   }
 }
 
-/** The durable of the epoch, which the owner before has made: no look at it is needed. */
-export function preparedDurable(options: DurableOptions): ConsumerInfo {
-  const { stream, group, partition, epoch } = options;
-  // Of all that the server could tell, a delivery needs no more than where to ask.
-  return {
-    stream_name: stream,
-    name: durableName(group, partition, epoch),
-    config: { ack_policy: ackPolicyOf(options) },
-  } as ConsumerInfo;
-}
-
 /** What owners need not agree on: with other settings the next one makes a durable of its own. */
 export function settingsOf(options: DurableOptions): string {
   return `${ackPolicyOf(options)} ${options.maxUncommitted}`;

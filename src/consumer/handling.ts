@@ -1,9 +1,9 @@
 /** From a message to its outcome: the handler's calls, its failures, and what the poison policy says. */
-import type { JsMsg } from "@nats-io/jetstream";
 import type { Clock } from "../clock.ts";
 import { DocktorError, messageOf, toDocktorError } from "../errors.ts";
 import type { Lease } from "../lease/lease.ts";
 import { attempt, type Attempted } from "./attempts.ts";
+import type { Delivered } from "./delivered.ts";
 import type { Message } from "./message.ts";
 import type { PoisonOfPartition } from "./poison.ts";
 
@@ -47,22 +47,42 @@ export class Handling {
    * The message to handle, which may be a dead letter that the one that came stands for; undefined
    * when there is none, and `"ended"` when that could not be found out.
    */
-  async read(raw: JsMsg): Promise<Message | undefined | "ended"> {
+  async read(delivered: Delivered): Promise<Message | undefined | "ended"> {
     const { poison } = this.#options;
     let message: Message | undefined;
-    const outcome = await this.#persist(raw.seq, async () => {
-      message = await poison.read(raw);
+    const outcome = await this.#persist(delivered.seq, async () => {
+      message = await poison.read(delivered);
     });
     return outcome === "ended" ? "ended" : message;
   }
 
   /** Calls the handler until the messages are handled, or set aside. */
-  async handle(messages: readonly Message[], call: Call): Promise<Outcome> {
-    const { poison } = this.#options;
+  handle(messages: readonly Message[], call: Call): Outcome | Promise<Outcome> {
+    const { poison, lease, mayStart } = this.#options;
     const [first] = messages;
     if (first === undefined) return "handled";
+    if (poison.parks || poison.isReplay(first) || lease.checkpoint.troubles.size > 0) {
+      return this.#handle(first, messages, call);
+    }
+    // As a rule one call is all there is to it, and no more promises are made than the handler's own.
+    if (!mayStart(first.sequence)) return "ended";
+    const called = outcomeOf(call);
+    if (called === undefined) return "handled";
+    return called.then(
+      () => "handled",
+      () => this.#handle(first, messages, call, called),
+    );
+  }
+
+  async #handle(
+    first: Message,
+    messages: readonly Message[],
+    call: Call,
+    begun?: Promise<void>,
+  ): Promise<Outcome> {
+    const { poison } = this.#options;
     const alone = messages.length === 1;
-    if (alone && poison.parks) {
+    if (begun === undefined && alone && poison.parks) {
       let passed = false;
       const asked = await this.#persist(first.sequence, async () => {
         passed = await poison.passesBy(first);
@@ -70,7 +90,7 @@ export class Handling {
       if (asked === "ended") return "ended";
       if (passed) return "handled";
     }
-    const attempted = await this.#attempt(first, messages, call);
+    const attempted = await this.#attempt(first, messages, call, begun);
     if (attempted === "ended") return "ended";
     if (attempted === "succeeded") return await this.#done(messages);
     return alone ? await this.setAside(first, "failed") : "split";
@@ -87,7 +107,12 @@ export class Handling {
   }
 
   /** Calls the handler until it succeeds or has failed too often, counted across owners. */
-  async #attempt(first: Message, messages: readonly Message[], call: Call): Promise<Attempted> {
+  async #attempt(
+    first: Message,
+    messages: readonly Message[],
+    call: Call,
+    begun: Promise<void> | undefined,
+  ): Promise<Attempted> {
     const { clock, lease, poison, mayStart, ended, owed, onTrouble } = this.#options;
     const { sequence } = first;
     const { troubles } = lease.checkpoint;
@@ -99,6 +124,7 @@ export class Handling {
       ended,
       owed: () => owed(sequence),
       lost: lease.lost,
+      ...(begun === undefined ? {} : { begun }),
       first: split ? 1 : 1 + (troubles.get(sequence)?.failures ?? 0),
       last: split ? 1 : poison.maxAttempts,
       call: (number) => {
@@ -140,6 +166,16 @@ export class Handling {
       call: step,
       onFailure: (error) => onError(toDocktorError(error)),
     });
+  }
+}
+
+/** The promise of a call; undefined when it has succeeded already. */
+function outcomeOf(call: Call): Promise<void> | undefined {
+  try {
+    const called = call();
+    return typeof called?.then === "function" ? Promise.resolve(called) : undefined;
+  } catch (error) {
+    return Promise.reject(error);
   }
 }
 

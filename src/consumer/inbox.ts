@@ -1,14 +1,15 @@
 /** A partition's messages from their delivery on: those that wait, and those that are under way. */
-import type { JsMsg } from "@nats-io/jetstream";
+import { Fifo } from "../fifo.ts";
 import type { Breather } from "./breather.ts";
+import type { Delivered } from "./delivered.ts";
 import { Message } from "./message.ts";
-import type { Progress, Tracked } from "./progress.ts";
+import type { Progress } from "./progress.ts";
 import { decodeReplay } from "./replay.ts";
 
 /** What an inbox needs. */
 export interface InboxOptions {
   partition: number;
-  progress: Progress<JsMsg>;
+  progress: Progress<Delivered>;
   /** The member's: its handlers share one event loop. */
   breather: Breather;
   /** How many messages may be under way, or handled and not committed. */
@@ -16,7 +17,7 @@ export interface InboxOptions {
   /** How many messages are handed out one at a time before batches are. */
   singly: number;
   /** The dead letter that a message stands for; `"ended"` when that could not be found out. */
-  readReplay: (raw: JsMsg) => Promise<Message | undefined | "ended">;
+  readReplay: (delivered: Delivered) => Promise<Message | undefined | "ended">;
   /** Messages have finished: there may be something to commit. */
   onFinished: () => void;
 }
@@ -24,9 +25,9 @@ export interface InboxOptions {
 /** One partition's messages. */
 export class Inbox {
   readonly #options: InboxOptions;
-  readonly #waiting: JsMsg[] = [];
-  readonly #tracked = new WeakMap<Message, Tracked<JsMsg>>();
-  readonly #messages = new WeakMap<Tracked<JsMsg>, Message>();
+  readonly #waiting = new Fifo<Delivered>();
+  /** Those under way that stand for a dead letter, by their sequence. */
+  readonly #replayed = new Map<number, Message>();
   #singly: number;
   #closed = false;
   #wake = (): void => {};
@@ -38,18 +39,21 @@ export class Inbox {
 
   /** The earliest message that is under way; undefined when none is, or it is not read yet. */
   get oldest(): Message | undefined {
-    const tracked = this.#options.progress.oldest;
-    return tracked && this.#messages.get(tracked);
+    const { progress, partition } = this.#options;
+    const { oldest } = progress;
+    if (oldest === undefined) return undefined;
+    if (decodeReplay(oldest.raw) === undefined) return Message.from(oldest, partition);
+    return this.#replayed.get(oldest.seq);
   }
 
   /** How many messages were delivered and are not committed. */
   get open(): number {
-    return this.#waiting.length + this.#options.progress.uncommitted;
+    return this.#waiting.size + this.#options.progress.uncommitted;
   }
 
   /** A message was delivered. */
-  add(raw: JsMsg): void {
-    this.#waiting.push(raw);
+  add(delivered: Delivered): void {
+    this.#waiting.push(delivered);
     this.#wake();
   }
 
@@ -61,21 +65,42 @@ export class Inbox {
   /** Hands nothing out any more. */
   close(): void {
     this.#closed = true;
-    this.#waiting.length = 0;
+    this.#waiting.clear();
     this.#wake();
+  }
+
+  /**
+   * The next messages, at least one and at most `max`; undefined when there are none that can be told
+   * at once, or none will come any more.
+   */
+  takeNow(max: number): readonly Message[] | undefined {
+    const { breather, partition, progress } = this.#options;
+    if (breather.due || this.#closed) return undefined;
+    const most = this.#most(max);
+    const messages: Message[] = [];
+    for (let { first } = this.#waiting; first !== undefined; { first } = this.#waiting) {
+      if (messages.length >= most || decodeReplay(first.raw) !== undefined) break;
+      this.#waiting.shift();
+      progress.start(first);
+      messages.push(Message.from(first, partition));
+    }
+    if (messages.length === 0) return undefined;
+    this.#singly--;
+    return messages;
   }
 
   /** The next messages, at least one and at most `max`; undefined when there will be no more. */
   async take(max: number): Promise<readonly Message[] | undefined> {
-    const { breather, window, progress } = this.#options;
+    const { breather } = this.#options;
     for (;;) {
       if (breather.due) await breather.breathe();
       if (this.#closed) return undefined;
-      const room = window - progress.uncommitted;
-      if (room > 0 && this.#waiting.length > 0) {
-        const most = this.#singly-- > 0 ? 1 : Math.min(max, room);
-        const messages = await this.#begin(this.#waiting.splice(0, most));
-        if (messages?.length !== 0) return messages;
+      const messages = this.takeNow(max);
+      if (messages !== undefined) return messages;
+      if (this.#most(max) > 0 && this.#waiting.size > 0) {
+        const replayed = await this.#takeReplay();
+        if (replayed === "ended") return undefined;
+        if (replayed !== undefined) return [replayed];
       } else {
         await new Promise<void>((resolve) => (this.#wake = resolve));
       }
@@ -84,31 +109,31 @@ export class Inbox {
 
   /** The messages are handled. */
   finish(messages: readonly Message[]): void {
-    this.#finish(messages.flatMap((message) => this.#tracked.get(message) ?? []));
-  }
-
-  /** The messages to handle; undefined when the partition was given up before they were known. */
-  async #begin(taken: readonly JsMsg[]): Promise<readonly Message[] | undefined> {
-    const { partition, progress, readReplay } = this.#options;
-    const tracked = taken.map((raw) => progress.start(raw));
-    const messages: Message[] = [];
-    for (const each of tracked) {
-      const { item: raw } = each;
-      const message =
-        decodeReplay(raw) === undefined ? Message.from(raw, partition) : await readReplay(raw);
-      if (message === "ended") return undefined;
-      if (message === undefined) this.#finish([each]);
-      else {
-        this.#tracked.set(message, each);
-        this.#messages.set(each, message);
-        messages.push(message);
-      }
+    for (const { sequence } of messages) {
+      this.#options.progress.finish(sequence);
+      this.#replayed.delete(sequence);
     }
-    return messages;
+    this.#options.onFinished();
   }
 
-  #finish(tracked: readonly Tracked<JsMsg>[]): void {
-    for (const each of tracked) this.#options.progress.finish(each);
-    this.#options.onFinished();
+  /** How many messages may be handed out next. */
+  #most(max: number): number {
+    const { window, progress } = this.#options;
+    return Math.min(this.#singly > 0 ? 1 : max, window - progress.uncommitted);
+  }
+
+  /** The dead letter that the next message stands for; undefined when there is none to handle. */
+  async #takeReplay(): Promise<Message | undefined | "ended"> {
+    const { progress, readReplay, onFinished } = this.#options;
+    const delivered = this.#waiting.shift();
+    if (delivered === undefined) return undefined;
+    this.#singly--;
+    progress.start(delivered);
+    const message = await readReplay(delivered);
+    if (message instanceof Message) this.#replayed.set(delivered.seq, message);
+    if (message !== undefined) return message;
+    progress.finish(delivered.seq);
+    onFinished();
+    return undefined;
   }
 }

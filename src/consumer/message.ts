@@ -1,7 +1,7 @@
 /** A message as a handler sees it. */
-import type { JsMsg } from "@nats-io/jetstream";
 import { headersOf, type MessageHeaders, plainHeaders } from "../nats/headers.ts";
 import { KEY_HEADER } from "../partition/names.ts";
+import type { Delivered } from "./delivered.ts";
 import type { DeadLetter } from "./dead-letter.ts";
 
 /** Where a message's fields come from. */
@@ -33,15 +33,15 @@ export class Message {
   }
 
   /** @internal */
-  static from(raw: JsMsg, partition: number): Message {
-    return new Message(new RawSource(raw), partition, raw.seq);
+  static from(delivered: Delivered, partition: number): Message {
+    return new Message(new DeliveredSource(delivered), partition, delivered.seq);
   }
 
   /** A dead letter in the place of the message that asked for it. @internal */
-  static replayed(raw: JsMsg, partition: number, letter: DeadLetter): Message {
+  static replayed({ seq }: Delivered, partition: number, letter: DeadLetter): Message {
     const { key, headers, data, origin } = letter;
     const { subject, timestamp } = origin;
-    return new Message({ key, headers, data, subject, timestamp }, partition, raw.seq);
+    return new Message({ key, headers, data, subject, timestamp }, partition, seq);
   }
 
   /** The key it was published with; undefined if it has none. */
@@ -87,34 +87,34 @@ export class Message {
 const decoder = new TextDecoder();
 
 /** Reads a field when it is asked for: most handlers want few of them. */
-class RawSource implements Source {
-  readonly #raw: JsMsg;
+class DeliveredSource implements Source {
+  readonly #delivered: Delivered;
 
-  constructor(raw: JsMsg) {
-    this.#raw = raw;
+  constructor(delivered: Delivered) {
+    this.#delivered = delivered;
   }
 
   get key(): string | undefined {
-    const headers = headersOf(this.#raw);
+    const headers = headersOf(this.#delivered.raw);
     return headers?.has(KEY_HEADER) ? headers.get(KEY_HEADER) : undefined;
   }
 
   get subject(): string {
-    return this.#raw.subject;
+    return this.#delivered.raw.subject;
   }
 
   get timestamp(): Date {
-    return new Date(this.#raw.info.timestampNanos / 1e6);
+    return this.#delivered.timestamp;
   }
 
   get headers(): MessageHeaders | undefined {
-    const raw = headersOf(this.#raw);
+    const raw = headersOf(this.#delivered.raw);
     if (raw === undefined) return undefined;
     const { [KEY_HEADER]: _key, ...headers } = plainHeaders(raw);
     return Object.keys(headers).length === 0 ? undefined : headers;
   }
 
   get data(): Uint8Array {
-    return this.#raw.data;
+    return this.#delivered.raw.data;
   }
 }

@@ -2,10 +2,10 @@
  * What becomes of a partition's messages that their handler cannot handle, and of those that are
  * tried again after all.
  */
-import type { JsMsg } from "@nats-io/jetstream";
 import type { DeadLetterReason } from "../events.ts";
 import { keyToken } from "./dead-letter.ts";
 import type { DeadLetterStream } from "./dead-letter-stream.ts";
+import type { Delivered } from "./delivered.ts";
 import { Message } from "./message.ts";
 import { decodeReplay } from "./replay.ts";
 
@@ -106,14 +106,14 @@ export class PoisonOfPartition {
    * The message to handle: the one that came, or the dead letter that it stands for. Undefined when
    * that is gone, is being tried already, or is another group's.
    */
-  async read(raw: JsMsg): Promise<Message | undefined> {
+  async read(delivered: Delivered): Promise<Message | undefined> {
     const { letters, group, partition } = this.#options;
-    const asked = decodeReplay(raw);
-    if (asked === undefined) return Message.from(raw, partition);
+    const asked = decodeReplay(delivered.raw);
+    if (asked === undefined) return Message.from(delivered, partition);
     if (asked.group !== group || this.#underWay.has(asked.id)) return undefined;
     const letter = await (await letters()).get(asked.id);
     if (letter?.group !== group || letter.partition !== partition) return undefined;
-    const message = Message.replayed(raw, partition, letter);
+    const message = Message.replayed(delivered, partition, letter);
     this.#replayed.set(message, letter.id);
     this.#underWay.add(letter.id);
     return message;

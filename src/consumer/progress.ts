@@ -2,57 +2,72 @@
  * How far a partition is handled without a gap, when its messages may finish out of
  * order. Pure: no clock, no I/O.
  */
+import { Fifo } from "../fifo.ts";
 
-/** One item under way. */
-export interface Tracked<T> {
-  readonly item: T;
-  finished: boolean;
+/** What has a place in the order. */
+export interface Sequenced {
+  readonly seq: number;
 }
 
 /** Tracks items from start to finish to commit. */
-export class Progress<T> {
+export class Progress<T extends Sequenced> {
+  readonly #keepsAll: boolean;
   /** Started, in order; the first one is not finished. */
-  readonly #open: Tracked<T>[] = [];
-  /** Finished without a gap, and not committed. */
+  readonly #open = new Fifo<T>();
+  /** The sequences of those that are finished all the same. */
+  readonly #finished = new Set<number>();
+  /** Finished without a gap, and not committed: all of them, or none, as was asked for. */
   readonly #settled: T[] = [];
+  #floor: T | undefined;
+  #committable = 0;
+
+  /** @param keepsAll whether {@link committed} is to return the items, which are kept until then */
+  constructor(keepsAll: boolean) {
+    this.#keepsAll = keepsAll;
+  }
 
   /** The last item to commit: everything up to it is finished. Undefined when there is none. */
   get floor(): T | undefined {
-    return this.#settled.at(-1);
+    return this.#committable === 0 ? undefined : this.#floor;
   }
 
   /** How many items a commit of {@link floor} covers. */
   get committable(): number {
-    return this.#settled.length;
+    return this.#committable;
   }
 
   /** Items started and not committed: what another member would handle again. */
   get uncommitted(): number {
-    return this.#open.length + this.#settled.length;
+    return this.#open.size + this.#committable;
   }
 
   /** The earliest item that is started and not finished. */
-  get oldest(): Tracked<T> | undefined {
-    return this.#open[0];
+  get oldest(): T | undefined {
+    return this.#open.first;
   }
 
   /** Items must be started in order. */
-  start(item: T): Tracked<T> {
-    const tracked = { item, finished: false };
-    this.#open.push(tracked);
-    return tracked;
+  start(item: T): void {
+    this.#open.push(item);
   }
 
   /** Items may finish in any order; the floor follows the contiguous prefix. */
-  finish(tracked: Tracked<T>): void {
-    tracked.finished = true;
-    let done = 0;
-    while (this.#open[done]?.finished) done++;
-    for (const { item } of this.#open.splice(0, done)) this.#settled.push(item);
+  finish(sequence: number): void {
+    let { first } = this.#open;
+    // It may have been set aside before its handler has returned.
+    if (first === undefined || sequence < first.seq) return;
+    this.#finished.add(sequence);
+    for (; first !== undefined && this.#finished.delete(first.seq); { first } = this.#open) {
+      this.#open.shift();
+      this.#floor = first;
+      this.#committable++;
+      if (this.#keepsAll) this.#settled.push(first);
+    }
   }
 
-  /** The first `count` committable items are committed; returns them. */
+  /** The first `count` committable items are committed; returns them, if they are kept. */
   committed(count: number): T[] {
+    this.#committable -= count;
     return this.#settled.splice(0, count);
   }
 }

@@ -2,7 +2,6 @@
  * One partition's messages, from its durable through the handler to the commit, for as
  * long as its lease lasts.
  */
-import type { JsMsg } from "@nats-io/jetstream";
 import type PQueue from "p-queue";
 import type { Clock } from "../clock.ts";
 import { type DocktorError, toDocktorError } from "../errors.ts";
@@ -11,13 +10,13 @@ import type { Link } from "../nats/connection.ts";
 import { durableName } from "../partition/names.ts";
 import type { Breather } from "./breather.ts";
 import { Committer } from "./committer.ts";
+import type { Delivered } from "./delivered.ts";
 import { Delivery, type Gap } from "./delivery.ts";
 import type { Dispatch, Intake } from "./dispatch.ts";
 import {
   createDurableAhead,
   type DurableOptions,
   openDurable,
-  preparedDurable,
   removeDurable,
   settingsOf,
 } from "./durable.ts";
@@ -62,9 +61,9 @@ export interface PumpOptions {
 export class Pump implements Watched, Stallable {
   readonly lease: Lease;
   readonly #options: PumpOptions;
-  readonly #progress = new Progress<JsMsg>();
+  readonly #progress: Progress<Delivered>;
   readonly #inbox: Inbox;
-  readonly #committer: Committer<JsMsg>;
+  readonly #committer: Committer<Delivered>;
   readonly #handling: Handling;
   /** Aborts when no further handler may start, whether handing over or lost. */
   readonly #ending = new AbortController();
@@ -81,6 +80,7 @@ export class Pump implements Watched, Stallable {
   constructor(options: PumpOptions) {
     this.#options = options;
     this.lease = options.lease;
+    this.#progress = new Progress(options.ackEach);
     this.#committer = new Committer({
       lease: options.lease,
       progress: this.#progress,
@@ -112,7 +112,7 @@ export class Pump implements Watched, Stallable {
       window,
       // Something among what was under way has hung: which one shows only alone.
       singly: troubles.some(({ stalled }) => stalled) ? window : 0,
-      readReplay: (raw) => this.#handling.read(raw),
+      readReplay: (delivered) => this.#handling.read(delivered),
       onFinished: () => this.#committer.advance(),
     });
     options.lease.lost.addEventListener("abort", () => void this.abort(), { once: true });
@@ -123,7 +123,7 @@ export class Pump implements Watched, Stallable {
   }
 
   get oldest(): number | undefined {
-    return this.#progress.oldest?.item.seq;
+    return this.#progress.oldest?.seq;
   }
 
   /** Counts the hanging of the oldest message as a failure; returns whether it has hung before. */
@@ -165,17 +165,18 @@ export class Pump implements Watched, Stallable {
     await poison.open();
     const options = this.#durable(lease.epoch);
     const prepared = lease.prepared === settingsOf(options);
-    const durable = prepared ? preparedDurable(options) : await openDurable(options);
+    if (!prepared) await openDurable(options);
     // Held up for so long that the lease may be gone: leave nothing behind.
     if (!lease.trusted()) return this.#removeDurable(lease.epoch);
-    this.#delivery = await Delivery.open({
+    this.#delivery = new Delivery({
       link,
-      durable,
+      stream: options.stream,
+      durable: durableName(options.group, options.partition, options.epoch),
       heartbeatMs,
       after,
-      onMessage: (raw) => {
+      onMessage: (delivered) => {
         this.#options.breather.turned();
-        this.#inbox.add(raw);
+        this.#inbox.add(delivered);
       },
       isFull: () => this.#inbox.open >= commit.window * ROOM,
       onInterrupted: this.#options.onInterrupted,
@@ -276,6 +277,7 @@ export class Pump implements Watched, Stallable {
     const { lease } = this.#options;
     return {
       context: { signal: lease.lost, epoch: lease.epoch },
+      takeNow: (max) => this.#inbox.takeNow(max),
       take: (max) => this.#inbox.take(max),
       handle: (messages, call) => this.#handle(messages, call),
     };
@@ -292,9 +294,14 @@ export class Pump implements Watched, Stallable {
     return true;
   }
 
-  async #handle(messages: readonly Message[], call: Call): Promise<Outcome> {
+  #handle(messages: readonly Message[], call: Call): Outcome | Promise<Outcome> {
     this.#batchSize = messages.length;
-    const outcome = await this.#handling.handle(messages, call);
+    const handling = this.#handling.handle(messages, call);
+    if (typeof handling === "string") return this.#handled(messages, handling);
+    return handling.then((outcome) => this.#handled(messages, outcome));
+  }
+
+  #handled(messages: readonly Message[], outcome: Outcome): Outcome {
     if (outcome === "handled") this.#inbox.finish(messages);
     return outcome;
   }

@@ -1,6 +1,5 @@
 /** The message that asks a group to try a dead letter again: it takes its turn in the letter's partition. */
-import type { JsMsg } from "@nats-io/jetstream";
-import type { MsgHdrs } from "@nats-io/transport-node";
+import type { Msg, MsgHdrs } from "@nats-io/transport-node";
 import { headersOf, natsHeaders } from "../nats/headers.ts";
 
 const REPLAY_HEADER = "Docktor-Replay";
@@ -17,7 +16,7 @@ export function encodeReplay({ group, id }: ReplayRequest): MsgHdrs {
 }
 
 /** What the message asks for; undefined for all others, which are messages like any. */
-export function decodeReplay(raw: JsMsg): ReplayRequest | undefined {
+export function decodeReplay(raw: Pick<Msg, "data" | "headers">): ReplayRequest | undefined {
   if (raw.data.length > 0) return undefined;
   const asked = /^([\w-]+) ([1-9]\d{0,14})$/.exec(headersOf(raw)?.get(REPLAY_HEADER) ?? "");
   return asked === null ? undefined : { group: asked[1] ?? "", id: Number(asked[2]) };

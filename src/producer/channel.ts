@@ -1,14 +1,9 @@
 /** A producer's use of its connection: sends messages, and hears what became of them. */
-import {
-  createInbox,
-  errors,
-  type Msg,
-  type NatsConnection,
-  type Status,
-} from "@nats-io/transport-node";
+import { errors, type Msg, type NatsConnection, type Status } from "@nats-io/transport-node";
 import { DocktorError } from "../errors.ts";
 import { followChanges } from "../nats/connection-changes.ts";
 import { fromNats } from "../nats/errors.ts";
+import { newInbox } from "../nats/inbox.ts";
 import type { Outgoing } from "./message.ts";
 import type { Outlet } from "./sender.ts";
 import { EncodedHeaders, parseReply, type Reply } from "./wire.ts";
@@ -42,7 +37,7 @@ export class Channel implements Outlet {
   constructor(connection: NatsConnection, events: ChannelEvents) {
     this.#connection = connection;
     this.#events = events;
-    this.#inbox = createInbox(inboxPrefix(connection));
+    this.#inbox = newInbox(connection);
     const acks = connection.subscribe(`${this.#inbox}.*`, {
       callback: (error, message) => this.#receive(error, message),
     });
@@ -105,12 +100,6 @@ export class Channel implements Outlet {
       }
     }
   }
-}
-
-/** The connection's own inbox prefix, which permissions may depend on. */
-function inboxPrefix(connection: NatsConnection): string | undefined {
-  const { options } = connection as { options?: { inboxPrefix?: string } };
-  return options?.inboxPrefix;
 }
 
 function closedError(reason: Error | void): DocktorError {

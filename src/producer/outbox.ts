@@ -1,38 +1,7 @@
 /** Messages that are not sent yet, and which of them may go next. */
+import { Fifo } from "../fifo.ts";
 import type { Pending } from "./message.ts";
 import type { PublishOrder } from "./options.ts";
-
-/** First in, first out, in constant time. */
-class Fifo<T> {
-  #items: T[] = [];
-  #head = 0;
-
-  get size(): number {
-    return this.#items.length - this.#head;
-  }
-
-  get first(): T | undefined {
-    return this.#items[this.#head];
-  }
-
-  push(item: T): void {
-    this.#items.push(item);
-  }
-
-  shift(): T | undefined {
-    const item = this.#items[this.#head];
-    if (item === undefined) return undefined;
-    this.#head++;
-    if (this.#head === this.#items.length) {
-      this.#items = [];
-      this.#head = 0;
-    } else if (this.#head >= 1_024 && this.#head * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
-    }
-    return item;
-  }
-}
 
 /** Messages waiting to be sent, in the order of the publish calls. */
 export interface Outbox {

@@ -8,7 +8,7 @@ function partition(
   commit: (sequence: number) => Promise<void>,
   options: { intervalMs?: number; trusted?: () => boolean; note?: () => Promise<void> } = {},
 ) {
-  const progress = new Progress<{ seq: number; ack: () => void }>();
+  const progress = new Progress<{ seq: number; ack: () => void }>(false);
   const seen = { commits: [] as number[], acks: [] as number[], errors: [] as unknown[] };
   const committer = new Committer({
     lease: {
@@ -28,7 +28,8 @@ function partition(
     onError: (error) => seen.errors.push(error),
   });
   const handle = (seq: number): void => {
-    progress.finish(progress.start({ seq, ack: () => seen.acks.push(seq) }));
+    progress.start({ seq, ack: () => seen.acks.push(seq) });
+    progress.finish(seq);
     committer.advance();
   };
   return { committer, handle, seen };

@@ -43,6 +43,7 @@ async function giveUp(): Promise<void> {
 function run(dispatch: Dispatch): void {
   const intake: Intake = {
     context: { signal: new AbortController().signal, epoch: 1 },
+    takeNow: () => undefined,
     take: async (max) => {
       while (waiting.length === 0 && !over) await new Promise<void>((resolve) => (wake = resolve));
       return over ? undefined : waiting.splice(0, max);

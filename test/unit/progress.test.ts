@@ -1,11 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Progress } from "../../src/consumer/progress.ts";
+import { Progress, type Sequenced } from "../../src/consumer/progress.ts";
+
+const item = (seq: number): Sequenced => ({ seq });
 
 describe("progress", () => {
   test("has no floor before the first message is finished", () => {
-    const progress = new Progress<number>();
-    progress.start(7);
+    const progress = new Progress(true);
+    progress.start(item(7));
     expect(progress.floor).toBeUndefined();
     expect(progress.uncommitted).toBe(1);
     expect(progress.committable).toBe(0);
@@ -24,16 +26,15 @@ describe("progress", () => {
           }),
         ),
         ({ count, order }) => {
-          const progress = new Progress<number>();
-          const tracked = Array.from({ length: count }, (_, i) => progress.start(i));
+          const progress = new Progress(true);
+          for (let i = 0; i < count; i++) progress.start(item(i));
           const finished = new Set<number>();
           for (const i of order) {
-            const item = tracked[i];
-            if (item !== undefined) progress.finish(item);
+            progress.finish(i);
             finished.add(i);
             let prefix = 0;
             while (finished.has(prefix)) prefix++;
-            expect(progress.floor).toBe(prefix === 0 ? undefined : prefix - 1);
+            expect(progress.floor?.seq).toBe(prefix === 0 ? undefined : prefix - 1);
             expect(progress.committable).toBe(prefix);
           }
         },
@@ -42,12 +43,12 @@ describe("progress", () => {
   });
 
   test("a commit covers what was finished when it began, not what finished meanwhile", () => {
-    const progress = new Progress<number>();
-    const [first, second] = [progress.start(1), progress.start(2)];
-    progress.finish(first);
+    const progress = new Progress(true);
+    for (const seq of [1, 2]) progress.start(item(seq));
+    progress.finish(1);
     const count = progress.committable;
-    progress.finish(second);
-    expect(progress.committed(count)).toEqual([1]);
+    progress.finish(2);
+    expect(progress.committed(count)).toEqual([item(1)]);
     expect(progress.uncommitted).toBe(1);
     expect(progress.committable).toBe(1);
   });

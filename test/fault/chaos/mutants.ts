@@ -4,7 +4,7 @@
  */
 import { Kvm } from "@nats-io/kv";
 import type { Clock } from "../../../src/clock.ts";
-import { Progress, type Tracked } from "../../../src/consumer/progress.ts";
+import { Progress } from "../../../src/consumer/progress.ts";
 import { Session } from "../../../src/lease/session.ts";
 
 /**
@@ -49,17 +49,12 @@ function trustForEver(): void {
 }
 
 function commitTheLatest(): void {
-  const finish = Reflect.get(Progress.prototype, "finish") as Progress<unknown>["finish"];
-  Progress.prototype.finish = function <T>(this: Progress<T>, tracked: Tracked<T>): void {
-    if (tracked.finished) return;
+  const finish = Reflect.get(Progress.prototype, "finish") as (sequence: number) => void;
+  Progress.prototype.finish = function (sequence): void {
     // What was started before it counts as finished, too.
-    for (
-      let oldest = this.oldest;
-      oldest !== undefined && oldest !== tracked;
-      oldest = this.oldest
-    ) {
-      finish.call(this, oldest);
+    for (let { oldest } = this; oldest !== undefined && oldest.seq < sequence; { oldest } = this) {
+      finish.call(this, oldest.seq);
     }
-    finish.call(this, tracked);
+    finish.call(this, sequence);
   };
 }

@@ -1,0 +1,121 @@
+/**
+ * Pulls a durable's messages: keeps a request open for them, and sends another when it is used up, has
+ * ended, or may be lost. What comes goes straight to a callback; the client's own `consume()`
+ * takes apart the subjects of each message, which costs as much again as to receive it.
+ */
+import { type Msg, nanos } from "@nats-io/transport-node";
+import { followChanges } from "../nats/connection-changes.ts";
+import type { Link } from "../nats/connection.ts";
+import { newInbox } from "../nats/inbox.ts";
+
+/** How many messages are asked for at a time. */
+const BATCH = 500;
+
+/** How long the server keeps a request. */
+const EXPIRES_MS = 30_000;
+
+/** After so many heartbeats that did not come the server is asked again: whoever answered may be gone. */
+const MISSED = 2;
+
+/** What pulling needs. */
+export interface PullOptions {
+  link: Link;
+  stream: string;
+  /** The durable's name. */
+  durable: string;
+  /** How often the server is to show that it is there, in milliseconds. */
+  heartbeatMs: number;
+  onMessage: (message: Msg) => void;
+  /** The server is there, and has sent so many messages up to now. */
+  onHeartbeat: (deliveries: number) => void;
+  /** The durable is not there, or nobody answers for it. */
+  onGone: () => void;
+}
+
+/** An open request for a durable's messages. */
+export class Pull {
+  readonly #options: PullOptions;
+  readonly #inbox: string;
+  readonly #subject: string;
+  /** How many messages are asked for and have not come. */
+  #asked = 0;
+  /** Heartbeats that did not come since anything did. */
+  #missed = 0;
+  readonly #close: () => void;
+
+  constructor(options: PullOptions) {
+    this.#options = options;
+    const { link, stream, durable, heartbeatMs } = options;
+    const { connection } = link;
+    this.#inbox = newInbox(connection);
+    this.#subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${durable}`;
+    const subscription = connection.subscribe(this.#inbox, {
+      callback: (error, message) => {
+        if (error === null) this.#receive(message);
+        // The server forbids the inbox.
+        else options.onGone();
+      },
+    });
+    const unfollow = followChanges(connection, ({ type }) => {
+      // The server forgets the requests of a connection that has ended.
+      if (type === "reconnect") this.#askAnew();
+    });
+    const timer = setInterval(() => this.#look(), heartbeatMs);
+    this.#close = () => {
+      subscription.unsubscribe();
+      unfollow();
+      clearInterval(timer);
+    };
+    this.#ask();
+  }
+
+  /** Nothing is handed over any more. */
+  close(): void {
+    this.#close();
+  }
+
+  #receive(message: Msg): void {
+    this.#missed = 0;
+    // Each message has a subject for its ack; what the server says of the request has none.
+    if (!message.reply) return this.#hear(message);
+    if (this.#asked > 0) this.#asked--;
+    this.#options.onMessage(message);
+    if (this.#asked <= BATCH / 2) this.#ask();
+  }
+
+  #hear({ headers }: Msg): void {
+    const { onHeartbeat, onGone } = this.#options;
+    const { code = 0, description = "" } = headers ?? {};
+    const numberIn = (name: string): number => Number(headers?.get(name) ?? 0);
+    if (code === 100) return onHeartbeat(numberIn("Nats-Last-Consumer"));
+    if (code === 400 || code === 503 || /deleted/i.test(description)) return onGone();
+    this.#asked = Math.max(0, this.#asked - numberIn("Nats-Pending-Messages"));
+    // Of a request that ended in another way, as with the leader that had it, the next heartbeat is missed.
+    if (code === 404 || code === 408) this.#ask();
+  }
+
+  /** A turn of the heartbeat's length is over. */
+  #look(): void {
+    if (++this.#missed <= MISSED || this.#options.link.connection.info === undefined) return;
+    this.#missed = 0;
+    this.#askAnew();
+  }
+
+  /** Those who were asked may be gone; should they not be, more comes than was asked for. */
+  #askAnew(): void {
+    this.#asked = 0;
+    this.#ask();
+  }
+
+  #ask(): void {
+    const { link, heartbeatMs } = this.#options;
+    const request = {
+      batch: BATCH - this.#asked,
+      expires: nanos(EXPIRES_MS),
+      idle_heartbeat: nanos(heartbeatMs),
+    };
+    if (request.batch === 0 || link.connection.isClosed()) return;
+    this.#asked = BATCH;
+    link.connection.publish(this.#subject, JSON.stringify(request), { reply: this.#inbox });
+  }
+}
