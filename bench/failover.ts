@@ -1,6 +1,6 @@
 /**
  * How long a group takes to get over what happens to its members, under load: hand-overs, crashes,
- * and pauses beyond the TTL. Prints a line for each, and writes bench/results/failover.json.
+ * and pauses beyond the TTL. Prints a line for each, and writes bench/results/failover-<version of the server>.json.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -51,7 +51,7 @@ const machine = `${cpus().length} cores, Node ${process.versions.node}, nats-ser
 const settings = { partitions: PARTITIONS, members: MEMBERS.length, rate: RATE, ttlMs: TTL_MS };
 mkdirSync("bench/results", { recursive: true });
 writeFileSync(
-  "bench/results/failover.json",
+  `bench/results/failover-${server.version}.json`,
   `${JSON.stringify(
     {
       machine,

@@ -37,3 +37,19 @@ export const systemClock: Clock = {
     }
   },
 };
+
+/** What the step came to, or undefined when that takes longer than `ms`: it goes on, and nobody waits for it. */
+export async function inTime<T>(
+  clock: Clock,
+  ms: number,
+  step: Promise<T>,
+): Promise<T | undefined> {
+  const taken = new AbortController();
+  const overdue = slept(clock, ms, taken.signal).then(() => undefined);
+  try {
+    return await Promise.race([step, overdue]);
+  } finally {
+    taken.abort();
+    step.catch(() => undefined);
+  }
+}

@@ -1,5 +1,6 @@
 /** A member of a consumer group: joins, works on its partitions, leaves. */
 import { EventEmitter } from "node:events";
+import { inTime, systemClock } from "../clock.ts";
 import { DocktorError, type ErrorCode, invalidOption, toDocktorError } from "../errors.ts";
 import type { ConsumerEvents, Tell } from "../events.ts";
 import { followChanges } from "../nats/connection-changes.ts";
@@ -164,6 +165,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
    */
   async drain(): Promise<void> {
     const membership = this.#membership;
+    if (this.#state === "joining") return await this.#end("closed", undefined, true);
     if (this.#state !== "running" || membership === undefined) return await this.#end("closed");
     this.#state = "draining";
     this.#ending ??= membership
@@ -222,8 +224,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
     this.#tell("error", error);
   };
 
-  /** Stops at once. */
-  async #end(state: "closed" | "failed", error?: DocktorError): Promise<void> {
+  /** Stops at once; `tidily` waits until a member on its way into the group has turned back. */
+  async #end(state: "closed" | "failed", error?: DocktorError, tidily = false): Promise<void> {
     const abandoned = this.#membership;
     const leaving = this.#ending;
     if (this.#over) return await leaving;
@@ -232,6 +234,9 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
     this.#ending = (async () => {
       const reason = error ?? new DocktorError("CLOSED", "the consumer was closed");
       abandoned?.abandon(reason);
+      if (tidily && abandoned !== undefined) {
+        await inTime(systemClock, this.#settings.drainTimeoutMs, abandoned.entered());
+      }
       await this.#release(state, error);
     })();
     await this.#ending;

@@ -29,6 +29,7 @@ export interface MembershipOptions {
 /** One member after another, under the same id. */
 export class Membership {
   readonly #options: MembershipOptions;
+  #entering: Promise<unknown> = Promise.resolve();
   #member: Member | undefined;
   #leaving = false;
 
@@ -58,6 +59,11 @@ export class Membership {
     void this.#stay(member);
   }
 
+  /** Resolves once no attempt to join is under way: one that was stopped has left nothing behind. */
+  async entered(): Promise<void> {
+    await this.#entering;
+  }
+
   /** Takes a partition anew from its checkpoint, under the next epoch. */
   reclaim(lease: Lease): void {
     this.#member?.reclaim(lease);
@@ -85,7 +91,13 @@ export class Membership {
     this.#member?.abandon(reason);
   }
 
-  async #enter(previous?: string): Promise<Member> {
+  #enter(previous?: string): Promise<Member> {
+    const entering = this.#joinGroup(previous);
+    this.#entering = entering.catch(() => undefined);
+    return entering;
+  }
+
+  async #joinGroup(previous: string | undefined): Promise<Member> {
     const { settings, resources, workload, tell, onError, stopped } = this.#options;
     const { stream, subject, group, memberId, ttlMs, restartDelayMs, drainTimeoutMs } = settings;
     const member = await Member.join({

@@ -1,7 +1,7 @@
 /** A member's pumps: starts and ends the flow of each partition as its lease comes and goes. */
 import type { StreamInfo } from "@nats-io/jetstream";
 import PQueue from "p-queue";
-import { slept, systemClock } from "../clock.ts";
+import { inTime, systemClock } from "../clock.ts";
 import { DocktorError, type ErrorCode } from "../errors.ts";
 import type { LostReason, Tell } from "../events.ts";
 import type { StreamPosition } from "../lease/checkpoint.ts";
@@ -187,11 +187,9 @@ export class Workload implements PartitionWork {
    * heed its signal may not hold the partition for ever, though: another member would go on, too.
    */
   async #outlive(pump: Pump | undefined): Promise<void> {
-    if (pump === undefined) return;
-    const ended = new AbortController();
-    const waited = slept(systemClock, this.#options.settings.drainTimeoutMs, ended.signal);
-    await Promise.race([pump.abort(), waited]);
-    ended.abort();
+    if (pump !== undefined) {
+      await inTime(systemClock, this.#options.settings.drainTimeoutMs, pump.abort());
+    }
   }
 
   #poisonOf({ partition, epoch }: Lease): PoisonOfPartition {

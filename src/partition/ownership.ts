@@ -2,7 +2,7 @@
  * What a member owns, and the steps that change it: claim, release, cut off. Each step ends in
  * a compare-and-set. Which one is due is for the rebalancer to say.
  */
-import { type Clock, slept } from "../clock.ts";
+import { type Clock, inTime, slept } from "../clock.ts";
 import { DocktorError, isDocktorError, toDocktorError } from "../errors.ts";
 import type { StreamPosition } from "../lease/checkpoint.ts";
 import { Lease, type ReleaseMark, releaseRecord } from "../lease/lease.ts";
@@ -186,28 +186,16 @@ export class Ownership {
     }
   }
 
-  /** What the step came to, in time; one that takes longer goes on without effect: undefined. */
-  async #inTime<T>(step: Promise<T>): Promise<T | undefined> {
-    const { clock, drainTimeoutMs } = this.#options;
-    const inTime = new AbortController();
-    const overdue = slept(clock, drainTimeoutMs, inTime.signal).then(() => undefined);
-    try {
-      return await Promise.race([step, overdue]);
-    } finally {
-      inTime.abort();
-      // What is cut off fails to commit later, as it should.
-      step.catch(() => undefined);
-    }
-  }
-
   async #release(lease: Lease, next: string | undefined): Promise<void> {
     const { clock, session, work, drainTimeoutMs } = this.#options;
     const { partition } = lease;
     try {
       const moves = next !== undefined && next !== session.memberId;
-      const prepared = moves ? await this.#inTime(work.prepare(lease)) : undefined;
+      const prepared = moves ? await inTime(clock, drainTimeoutMs, work.prepare(lease)) : undefined;
       const begunAt = clock.now();
-      if (!(await this.#inTime(work.finish(lease).then(() => true))))
+      // What is cut off fails to commit later, as it should.
+      const finished = work.finish(lease).then(() => true);
+      if (!(await inTime(clock, drainTimeoutMs, finished)))
         return await this.#cutOff(lease, overdue(lease, drainTimeoutMs), next, {});
       if (this.#owned.get(partition) !== lease) return;
       const mark: ReleaseMark = prepared === undefined ? {} : { prepared };

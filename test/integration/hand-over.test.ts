@@ -1,5 +1,6 @@
 /** How a member hands its partitions over, and what it leaves behind. */
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import PQueue from "p-queue";
 import { expect, test } from "vitest";
 import { createDurable } from "../../src/consumer/durable.ts";
@@ -142,6 +143,25 @@ describeOnEachServer("a hand-over", ({ start }) => {
     await next.run({ eachMessage: records.handler("next") });
     await eventually("all are handled", () => records.count === published.length);
     expect(judge(published, records.all)).toMatchObject({ lost: 0, duplicated: 0, outOfOrder: 0 });
+  });
+
+  test("leaves nothing behind of a member that drains on its way into the group, however far it has come", async () => {
+    const { url } = await start();
+    await publish(url, numbered(1));
+    const staying = member(url, { memberId: "staying", session });
+    await staying.run({ eachMessage: () => {} });
+    const leases = await bucket(url, leasesBucket(STREAM, GROUP));
+    const sessions = await bucket(url, membersBucket(STREAM, GROUP));
+    for (let i = 0; i < 40; i++) {
+      const hasty = member(url, { memberId: `hasty-${i}`, session });
+      const running = hasty.run({ eachMessage: () => {} }).catch(() => undefined);
+      await sleep(i);
+      await hasty.drain();
+      await running;
+      expect([i, await sessions.get(`hasty-${i}`)]).toEqual([i, undefined]);
+    }
+    const roster = (await leases.get(ROSTER_KEY))?.value as { members: object };
+    expect(Object.keys(roster.members)).toEqual(["staying"]);
   });
 
   test("leaves neither a session nor a place in the roster to a member that has drained", async () => {
