@@ -4,7 +4,6 @@
  * takes apart the subjects of each message, which costs as much again as to receive it.
  */
 import { type Msg, nanos } from "@nats-io/transport-node";
-import { followChanges } from "../nats/connection-changes.ts";
 import type { Link } from "../nats/connection.ts";
 import { newInbox } from "../nats/inbox.ts";
 
@@ -32,7 +31,7 @@ export interface PullOptions {
   onGone: () => void;
 }
 
-/** An open request for a durable's messages. */
+/** An open request for a durable's messages. After a reconnect there is to be another pull. */
 export class Pull {
   readonly #options: PullOptions;
   readonly #inbox: string;
@@ -56,14 +55,9 @@ export class Pull {
         else options.onGone();
       },
     });
-    const unfollow = followChanges(connection, ({ type }) => {
-      // The server forgets the requests of a connection that has ended.
-      if (type === "reconnect") this.#askAnew();
-    });
     const timer = setInterval(() => this.#look(), heartbeatMs);
     this.#close = () => {
       subscription.unsubscribe();
-      unfollow();
       clearInterval(timer);
     };
     this.#ask();
@@ -94,15 +88,11 @@ export class Pull {
     if (code === 404 || code === 408) this.#ask();
   }
 
-  /** A turn of the heartbeat's length is over. */
+  /** A heartbeat was due. */
   #look(): void {
-    if (++this.#missed <= MISSED || this.#options.link.connection.info === undefined) return;
+    if (++this.#missed <= MISSED) return;
     this.#missed = 0;
-    this.#askAnew();
-  }
-
-  /** Those who were asked may be gone; should they not be, more comes than was asked for. */
-  #askAnew(): void {
+    // Whoever was asked may be gone; should it not be, more comes than was asked for.
     this.#asked = 0;
     this.#ask();
   }
@@ -114,7 +104,7 @@ export class Pull {
       expires: nanos(EXPIRES_MS),
       idle_heartbeat: nanos(heartbeatMs),
     };
-    if (request.batch === 0 || link.connection.isClosed()) return;
+    if (request.batch === 0 || link.connection.info === undefined) return;
     this.#asked = BATCH;
     link.connection.publish(this.#subject, JSON.stringify(request), { reply: this.#inbox });
   }

@@ -1,8 +1,8 @@
 /** What a delivery does with what a durable sends. The durable is the test's; the rest is real. */
-import type { ConsumerInfo, JsMsg } from "@nats-io/jetstream";
-import { beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Delivery } from "../../src/consumer/delivery.ts";
 import type { Link } from "../../src/nats/connection.ts";
+import { FakeConnection } from "../support/delivered.ts";
 
 /** The last handled sequence. */
 const AFTER = 3;
@@ -10,36 +10,23 @@ const AFTER = 3;
 let handedOver: number[];
 let acked: number[];
 let interruptions: number;
-let stopped: boolean;
 let full: boolean;
 let delivery: Delivery;
 /** Hands a message to the client; `number` is the server's count of its deliveries. */
 let receive: (number: number, seq: number, pending?: number) => void;
-/** Has the client tell what became of the durable. */
-let tell: (type: string, more?: object) => void;
+/** The connection's other end. */
+let server: FakeConnection;
 
-beforeEach(async () => {
-  [handedOver, acked, interruptions, stopped, full] = [[], [], 0, false, false];
-  const told = new Promise<object>((resolve) => {
-    tell = (type, more) => resolve({ type, ...more });
-  });
-  const consume = (options: { callback: (message: JsMsg) => void }): Promise<unknown> => {
-    receive = (deliverySequence, seq, pending = 0) => {
-      const ack = (): void => void acked.push(seq);
-      const info = { deliverySequence, pending };
-      options.callback({ seq, info, ack } as unknown as JsMsg);
-    };
-    return Promise.resolve({
-      stop: () => (stopped = true),
-      status: async function* () {
-        yield await told;
-      },
-    });
+beforeEach(() => {
+  [handedOver, acked, interruptions, full] = [[], [], 0, false];
+  server = new FakeConnection();
+  receive = (deliverySequence, seq, pending = 0) => {
+    server.deliver({ seq, deliverySequence, pending, onAck: () => acked.push(seq) });
   };
-  const jetstream = { consumers: { getConsumerFromInfo: () => ({ consume }) } };
-  delivery = await Delivery.open({
-    link: { jetstream } as unknown as Link,
-    durable: {} as ConsumerInfo,
+  delivery = new Delivery({
+    link: { connection: server.asConnection } as Link,
+    stream: "S",
+    durable: "G-p0-e1",
     heartbeatMs: 500,
     after: AFTER,
     onMessage: ({ seq }) => handedOver.push(seq),
@@ -48,7 +35,7 @@ beforeEach(async () => {
   });
 });
 
-const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+afterEach(() => delivery.close());
 
 describe("a delivery", () => {
   test("hands messages over in order, from behind what was handled", () => {
@@ -78,7 +65,7 @@ describe("a delivery", () => {
     receive(3, 6);
     receive(4, 7);
     receive(6, 9);
-    expect([handedOver, interruptions, stopped]).toEqual([[4], 1, true]);
+    expect([handedOver, interruptions, server.subscribed]).toEqual([[4], 1, false]);
   });
 
   test("is interrupted when its first delivery is missing", () => {
@@ -87,31 +74,35 @@ describe("a delivery", () => {
   });
 
   test.each([
-    ["consumer_deleted", 1],
-    ["heartbeats_missed", 0],
-  ])("that hears %s is interrupted %d times", async (type, times) => {
-    tell(type);
-    await settled();
+    [409, "Consumer Deleted", 1],
+    [503, "No Responders", 1],
+    [409, "Leadership Change", 0],
+    [408, "Request Timeout", 0],
+  ])("that hears %d %s is interrupted so often: %d", (code, description, times) => {
+    server.say(code, description);
     expect(interruptions).toBe(times);
+  });
+
+  test("whose inbox is forbidden is interrupted", () => {
+    server.refuse();
+    expect(interruptions).toBe(1);
   });
 
   test.each([
     ["that did not come", 2, 1],
     ["that came", 1, 0],
-  ])("that hears in a heartbeat of a last message %s", async (_, lastConsumerSequence, times) => {
+  ])("that hears in a heartbeat of a last message %s", (_, deliveries, times) => {
     receive(1, 4);
-    tell("heartbeat", { lastConsumerSequence });
-    await settled();
+    server.say(100, "Idle Heartbeat", { "Nats-Last-Consumer": String(deliveries) });
     expect(interruptions).toBe(times);
   });
 
-  test("that is closed hands nothing over, and is not interrupted any more", async () => {
+  test("that is closed hands nothing over, and is not interrupted any more", () => {
     delivery.close();
     receive(1, 4);
     receive(3, 5);
-    tell("consumer_deleted");
-    await settled();
-    expect([handedOver, interruptions, stopped]).toEqual([[], 0, true]);
+    server.say(409, "Consumer Deleted");
+    expect([handedOver, interruptions, server.subscribed]).toEqual([[], 0, false]);
   });
 });
 

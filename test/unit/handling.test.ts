@@ -1,7 +1,7 @@
 /** What becomes of messages, over dead letters in memory and with time in the test's hands. */
-import type { JsMsg } from "@nats-io/jetstream";
 import { headers } from "@nats-io/transport-node";
 import { beforeEach, describe, expect, test } from "vitest";
+import type { Delivered } from "../../src/consumer/delivered.ts";
 import { Handling, type Outcome } from "../../src/consumer/handling.ts";
 import { Message } from "../../src/consumer/message.ts";
 import { type PoisonPolicy, PoisonOfPartition } from "../../src/consumer/poison.ts";
@@ -10,6 +10,7 @@ import type { ConsumerEvents } from "../../src/events.ts";
 import type { Lease } from "../../src/lease/lease.ts";
 import type { Trouble } from "../../src/lease/records.ts";
 import { ManualClock } from "../support/clock.ts";
+import { delivered } from "../support/delivered.ts";
 import { FakeLetters } from "../support/fake-letters.ts";
 
 let clock: ManualClock;
@@ -54,12 +55,10 @@ function follow(policy: PoisonPolicy, maxAttempts = 2): void {
 }
 
 /** The message of that name, whose key is the name's first letter; or one that asks for a replay. */
-function raw(seq: number, asked: string | { group: string; id: number }): JsMsg {
+function raw(seq: number, asked: string | { group: string; id: number }): Delivered {
   const given = typeof asked === "string" ? headers() : encodeReplay(asked);
   if (typeof asked === "string" && asked !== "") given.set("Docktor-Key", asked.slice(0, 1));
-  const data = new TextEncoder().encode(typeof asked === "string" ? asked : "");
-  const info = { timestampNanos: 0 };
-  return { seq, subject: "s.p.0", headers: given, data, info } as unknown as JsMsg;
+  return delivered({ seq, headers: given, data: typeof asked === "string" ? asked : "" });
 }
 
 /** Handles messages together, and lets all the time pass that they need. */

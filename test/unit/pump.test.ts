@@ -1,5 +1,4 @@
 /** One partition's flow from its durable to the commit. Server, lease and handler are the test's; the rest is real. */
-import type { JsMsg } from "@nats-io/jetstream";
 import { headers } from "@nats-io/transport-node";
 import PQueue from "p-queue";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -12,6 +11,7 @@ import { DocktorError } from "../../src/errors.ts";
 import type { Lease } from "../../src/lease/lease.ts";
 import type { Link } from "../../src/nats/connection.ts";
 import { ManualClock } from "../support/clock.ts";
+import { FakeConnection } from "../support/delivered.ts";
 
 const WINDOW = 4;
 
@@ -28,7 +28,7 @@ let calls: string[];
 /** Ends the call for the message of that name. */
 let ends: Map<string, (error?: Error) => void>;
 let errors: string[];
-let callback: (message: JsMsg) => void;
+let server: FakeConnection;
 let pump: Pump;
 
 beforeEach(() => {
@@ -58,10 +58,7 @@ async function flow(concurrency?: KeyConcurrency): Promise<void> {
     },
     note: () => Promise.resolve(),
   };
-  const consume = (options: { callback: (message: JsMsg) => void }): Promise<unknown> => {
-    callback = options.callback;
-    return Promise.resolve({ stop: () => {}, status: async function* () {} });
-  };
+  server = new FakeConnection();
   const link = {
     manager: {
       consumers: {
@@ -70,7 +67,7 @@ async function flow(concurrency?: KeyConcurrency): Promise<void> {
         delete: () => Promise.resolve(true),
       },
     },
-    jetstream: { consumers: { getConsumerFromInfo: () => ({ consume }) } },
+    connection: server.asConnection,
   };
   const eachMessage: EachMessage = async (message) => {
     const name = message.string();
@@ -116,14 +113,13 @@ async function come(...names: string[]): Promise<void> {
     const asks = name.startsWith("?");
     if (asks) given.set("Docktor-Replay", "OTHER 1");
     else given.set("Docktor-Key", name.slice(0, 1));
-    callback({
+    server.deliver({
       seq,
-      subject: "s.p.0",
-      data: new TextEncoder().encode(asks ? "" : name),
+      pending: 1,
+      data: asks ? "" : name,
       headers: given,
-      info: { deliverySequence: seq, pending: 1, timestampNanos: 0 },
-      ack: () => acks.push(seq),
-    } as unknown as JsMsg);
+      onAck: () => acks.push(seq),
+    });
   }
   await settled();
 }

@@ -1,18 +1,17 @@
 /** The message that asks for a dead letter to be tried again, told from all others. */
-import type { JsMsg } from "@nats-io/jetstream";
-import { headers } from "@nats-io/transport-node";
+import { headers, type Msg } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
 import { decodeReplay, encodeReplay } from "../../src/consumer/replay.ts";
 
-function message(asking: string | undefined, data = ""): JsMsg {
+function message(asking: string | undefined, data = ""): Msg {
   const given = headers();
   if (asking !== undefined) given.set("Docktor-Replay", asking);
-  return { data: new TextEncoder().encode(data), headers: given } as unknown as JsMsg;
+  return { data: new TextEncoder().encode(data), headers: given } as unknown as Msg;
 }
 
 test("it comes back as it was sent", () => {
   const asked = { group: "WEB_WORKERS-2", id: 42 };
-  const sent = { data: new Uint8Array(), headers: encodeReplay(asked) } as unknown as JsMsg;
+  const sent = { data: new Uint8Array(), headers: encodeReplay(asked) } as unknown as Msg;
   expect(decodeReplay(sent)).toEqual(asked);
 });
 
@@ -32,5 +31,5 @@ test.each([
 test("so is one with data, one without that header, and one without any", () => {
   expect(decodeReplay(message("WORKERS 1", "data"))).toBeUndefined();
   expect(decodeReplay(message(undefined))).toBeUndefined();
-  expect(decodeReplay({ data: new Uint8Array() } as unknown as JsMsg)).toBeUndefined();
+  expect(decodeReplay({ data: new Uint8Array() } as unknown as Msg)).toBeUndefined();
 });

@@ -1,0 +1,75 @@
+/** When a durable's messages are asked for. The other end of the connection is the test's. */
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { Pull } from "../../src/consumer/pull.ts";
+import type { Link } from "../../src/nats/connection.ts";
+import { FakeConnection } from "../support/delivered.ts";
+
+const HEARTBEAT_MS = 500;
+
+let server: FakeConnection;
+let pull: Pull;
+let came: number;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  server = new FakeConnection();
+  came = 0;
+  pull = new Pull({
+    link: { connection: server.asConnection } as Link,
+    stream: "S",
+    durable: "G-p0-e1",
+    heartbeatMs: HEARTBEAT_MS,
+    onMessage: () => came++,
+    onHeartbeat: () => {},
+    onGone: () => {},
+  });
+});
+
+afterEach(() => {
+  pull.close();
+  vi.useRealTimers();
+});
+
+const deliver = (count: number): void => {
+  for (let i = 0; i < count; i++) server.deliver({ seq: came + 1 });
+};
+
+describe("messages are asked for", () => {
+  test("at first, and again when half of them have come, so that there are always some on their way", () => {
+    expect(server.asked).toEqual([500]);
+    deliver(249);
+    expect(server.asked).toEqual([500]);
+    deliver(1);
+    expect(server.asked).toEqual([500, 250]);
+    deliver(250);
+    expect(server.asked).toEqual([500, 250, 250]);
+  });
+
+  test("when a request has ended, for what it has left", () => {
+    deliver(100);
+    server.say(408, "Request Timeout", { "Nats-Pending-Messages": "400" });
+    expect(server.asked).toEqual([500, 500]);
+  });
+
+  test("when two heartbeats are missed, as whoever was asked may be gone", () => {
+    deliver(10);
+    vi.advanceTimersByTime(2 * HEARTBEAT_MS);
+    expect(server.asked).toEqual([500]);
+    vi.advanceTimersByTime(HEARTBEAT_MS);
+    expect(server.asked).toEqual([500, 500]);
+  });
+
+  test("not while heartbeats come", () => {
+    for (let i = 0; i < 10; i++) {
+      vi.advanceTimersByTime(HEARTBEAT_MS);
+      server.say(100, "Idle Heartbeat", { "Nats-Last-Consumer": "0" });
+    }
+    expect(server.asked).toEqual([500]);
+  });
+
+  test("not any more when it is closed", () => {
+    pull.close();
+    vi.advanceTimersByTime(10 * HEARTBEAT_MS);
+    expect([server.asked, server.subscribed]).toEqual([[500], false]);
+  });
+});
