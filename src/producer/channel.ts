@@ -6,7 +6,7 @@ import { fromNats } from "../nats/errors.ts";
 import { newInbox } from "../nats/inbox.ts";
 import type { Outgoing } from "./message.ts";
 import type { Outlet } from "./sender.ts";
-import { EncodedHeaders, parseReply, type Reply } from "./wire.ts";
+import { EncodedHeaders, type Reply, ReplyReader } from "./wire.ts";
 
 /** What a channel tells its producer. */
 export interface ChannelEvents {
@@ -30,6 +30,7 @@ export class Channel implements Outlet {
   readonly #inbox: string;
   readonly #events: ChannelEvents;
   readonly #headers = new EncodedHeaders();
+  readonly #reader = new ReplyReader();
   /** As the server said last; between connections it says nothing. */
   #maxPayload = Number.POSITIVE_INFINITY;
   readonly #close: () => void;
@@ -85,7 +86,7 @@ export class Channel implements Outlet {
       this.#events.ended(fromNats(error, `receive acks on ${this.#inbox}`));
       return;
     }
-    const reply = parseReply(message);
+    const reply = this.#reader.read(message);
     if (reply === undefined) return;
     this.#events.answer(Number(message.subject.slice(this.#inbox.length + 1)), reply);
   }
