@@ -22,6 +22,10 @@ export interface DeliveryOptions {
   /** The last handled sequence; what is not beyond it is dropped. */
   after: number;
   onMessage: (message: JsMsg) => void;
+  /** Everything up to this sequence is committed. */
+  committed: () => number;
+  /** Whether each message is acked by itself: an ack that was lost is made up for by no later one. */
+  ackEach: boolean;
   /** Whether the server sends nothing more before something is committed. */
   isFull: () => boolean;
   /** The durable is gone, or messages were lost on their way: nothing more will come. */
@@ -145,16 +149,18 @@ export class Delivery {
   }
 
   /**
-   * Handled before. What was committed before this delivery began is acked: else it would take up
-   * the durable's room for good, and in a work queue stay for ever.
+   * Handled before. What is committed is acked, again if need be: else it would take up the durable's
+   * room for good, and in a work queue stay for ever.
    */
   #repeated(raw: JsMsg): void {
-    if (raw.seq <= this.#options.after) raw.ack();
+    if (raw.seq <= this.#options.committed()) raw.ack();
   }
 
   async #watch(messages: ConsumerMessages): Promise<void> {
     for await (const status of messages.status()) {
       if (GONE.has(status.type)) this.interrupt();
+      // Who answers has changed, as with the node that led the durable: acks may have gone with it.
+      if (status.type === "heartbeats_missed" && this.#options.ackEach) this.interrupt();
       // What was sent and did not come would be missed only with the next message.
       const sent = status.type === "heartbeat" ? status.lastConsumerSequence : 0;
       if (sent > this.#deliveries) this.interrupt();

@@ -12,6 +12,7 @@ import { Breather } from "./breather.ts";
 import { DeadLetterStream } from "./dead-letter-stream.ts";
 import type { Gap } from "./delivery.ts";
 import { type Dispatch, dispatchFor } from "./dispatch.ts";
+import { roomFor, settingsOf } from "./durable.ts";
 import { freshly } from "./freshly.ts";
 import { GapWatch } from "./gap-watch.ts";
 import type { Handlers } from "./handlers.ts";
@@ -121,19 +122,25 @@ export class Workload implements PartitionWork {
     if (!resources.workQueue) void this.#gaps.check();
   }
 
-  async prepare(lease: Lease): Promise<string | undefined> {
+  get durableSettings(): string {
+    const { settings, resources } = this.#options;
+    const maxUncommitted = roomFor(settings.commit.window);
+    return settingsOf({ ackEach: resources.ackEach, maxUncommitted });
+  }
+
+  async prepare(lease: Lease): Promise<boolean> {
     const pump = this.#pumpOf(lease);
     const { resources } = this.#options;
     // A work queue permits one consumer a subject.
-    if (pump === undefined || resources.workQueue) return undefined;
+    if (pump === undefined || resources.workQueue) return false;
     try {
-      const settings = await pump.prepareNext();
+      const unused = await pump.prepareNext();
       const { created, lastSequence } = await this.lookAtStream();
       const { stream, sequence } = lease.checkpoint;
-      return created === stream && lastSequence >= sequence ? settings : undefined;
+      return unused && created === stream && lastSequence >= sequence;
     } catch {
       // The next owner does it itself.
-      return undefined;
+      return false;
     }
   }
 

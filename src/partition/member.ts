@@ -105,6 +105,7 @@ export class Member {
    */
   static async join(options: MemberOptions): Promise<Member> {
     for (;;) {
+      options.signal.throwIfAborted();
       const session = await openSession(options);
       const member = new Member(options, session);
       try {
@@ -113,12 +114,17 @@ export class Member {
         await member.#follow(revision);
         return member;
       } catch (error) {
-        await member.#stop();
-        await member.#leave().catch(() => undefined);
-        await session.end();
+        await member.retract();
         throw error;
       }
     }
+  }
+
+  /** Takes the join back, as far as it has come and the server answers. Never rejects. */
+  async retract(): Promise<void> {
+    await this.#stop();
+    await this.#leave().catch(() => undefined);
+    await this.#session.end();
   }
 
   /** Names this life of the member; the next one has another. */

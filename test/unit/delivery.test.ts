@@ -12,14 +12,18 @@ let acked: number[];
 let interruptions: number;
 let stopped: boolean;
 let full: boolean;
+let committed: number;
 let delivery: Delivery;
 /** Hands a message to the client; `number` is the server's count of its deliveries. */
 let receive: (number: number, seq: number, pending?: number) => void;
 /** Has the client tell what became of the durable. */
 let tell: (type: string, more?: object) => void;
 
-beforeEach(async () => {
+beforeEach(async () => await open(false));
+
+async function open(ackEach: boolean): Promise<void> {
   [handedOver, acked, interruptions, stopped, full] = [[], [], 0, false, false];
+  committed = AFTER;
   const told = new Promise<object>((resolve) => {
     tell = (type, more) => resolve({ type, ...more });
   });
@@ -43,10 +47,12 @@ beforeEach(async () => {
     heartbeatMs: 500,
     after: AFTER,
     onMessage: ({ seq }) => handedOver.push(seq),
+    committed: () => committed,
+    ackEach,
     isFull: () => full,
     onInterrupted: () => interruptions++,
   });
-});
+}
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -67,10 +73,13 @@ describe("a delivery", () => {
     expect([acked, handedOver]).toEqual([[AFTER - 1, AFTER], [AFTER + 1]]);
   });
 
-  test("neither acks nor hands over a repeat of what it handed over itself", () => {
+  test("neither acks nor hands over a repeat of what it handed over itself, until that is committed", () => {
     receive(1, 4);
     receive(2, 4);
     expect([acked, handedOver]).toEqual([[], [4]]);
+    committed = 4;
+    receive(3, 4);
+    expect([acked, handedOver]).toEqual([[4], [4]]);
   });
 
   test("is interrupted, once, by a delivery that is missing, and hands nothing over from there on", () => {
@@ -93,6 +102,13 @@ describe("a delivery", () => {
     tell(type);
     await settled();
     expect(interruptions).toBe(times);
+  });
+
+  test("is interrupted by missed heartbeats where acks may have been lost with whoever answered before", async () => {
+    await open(true);
+    tell("heartbeats_missed");
+    await settled();
+    expect(interruptions).toBe(1);
   });
 
   test.each([
