@@ -116,7 +116,7 @@ export class Membership {
       restartDelayMs,
       drainTimeoutMs,
       ...(previous === undefined ? {} : { previous }),
-      lookAtStream: () => workload.lookAtStream(),
+      lookAtStream: (known) => workload.lookAtStream(known),
       work: workload,
       observer: {
         joined: (id) => tell("member:joined", { memberId: id, self: id === memberId }),

@@ -1,4 +1,5 @@
 /** A member's pumps: starts and ends the flow of each partition as its lease comes and goes. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { StreamInfo } from "@nats-io/jetstream";
 import PQueue from "p-queue";
 import { inTime, systemClock } from "../clock.ts";
@@ -25,6 +26,9 @@ import { StallWatch } from "./stall-watch.ts";
 /** In a TTL, so many times the server shows that it still delivers; two missing ones are noticed. */
 const HEARTBEATS = 3;
 const LONGEST_HEARTBEAT_MS = 5_000;
+
+/** How long a new leader of a stream may take to catch up: 5 s. */
+const CATCH_UP = { looks: 20, pauseMs: 250 };
 
 /** What the pumps need. */
 export interface WorkloadOptions {
@@ -83,10 +87,20 @@ export class Workload implements PartitionWork {
     return [...this.#pumps.values()].map((pump) => pump.lease);
   }
 
-  /** The stream as it is after the call. */
-  async lookAtStream(): Promise<StreamPosition> {
-    const { created, state } = await this.#look();
-    return { created, lastSequence: state.last_seq };
+  /**
+   * The stream as it is after the call. Of a replicated one, whoever has just come to lead it may not have
+   * caught up: should it end before what is known of it, it is looked at again for a while.
+   */
+  async lookAtStream(known?: StreamPosition): Promise<StreamPosition> {
+    const { replicas } = this.#options.resources;
+    for (let looks = 1; ; looks++) {
+      const { created, state } = await this.#look();
+      const isBehind = created === known?.created && state.last_seq < known.lastSequence;
+      if (!isBehind || replicas === 1 || looks === CATCH_UP.looks) {
+        return { created, lastSequence: state.last_seq };
+      }
+      await sleep(CATCH_UP.pauseMs);
+    }
   }
 
   async start(lease: Lease): Promise<void> {

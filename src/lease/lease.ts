@@ -3,7 +3,7 @@
  * member's session may be trusted, released by compare-and-set.
  */
 import { DocktorError, isDocktorError } from "../errors.ts";
-import { Checkpoint, type StreamPosition } from "./checkpoint.ts";
+import { Checkpoint, type LookAtStream } from "./checkpoint.ts";
 import { checkpointKey, type LeaseRecord, leaseKey } from "./records.ts";
 import type { Session } from "./session.ts";
 import { ABSENT, type Store } from "./store.ts";
@@ -21,7 +21,7 @@ export interface ClaimOptions {
   partition: number;
   /** The record the claim is based on; undefined if the partition never had an owner. */
   seen: LeaseEntry | undefined;
-  lookAtStream: () => Promise<StreamPosition>;
+  lookAtStream: LookAtStream;
   /** The settings of the durables that this member makes: see {@link LeaseRecord}. */
   durableSettings: string;
 }

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../clock.ts";
 import { DocktorError, toDocktorError } from "../errors.ts";
-import type { StreamPosition } from "../lease/checkpoint.ts";
+import type { LookAtStream } from "../lease/checkpoint.ts";
 import type { Lease } from "../lease/lease.ts";
 import { watchLiveness } from "../lease/liveness.ts";
 import { NeighbourWatch } from "../lease/neighbour.ts";
@@ -47,7 +47,7 @@ export interface MemberOptions {
   restartDelayMs: number;
   /** How long a hand-over waits for what is under way, in milliseconds. */
   drainTimeoutMs: number;
-  lookAtStream: () => Promise<StreamPosition>;
+  lookAtStream: LookAtStream;
   work: PartitionWork;
   observer: MemberObserver;
   signal: AbortSignal;

@@ -4,7 +4,7 @@
  */
 import { type Clock, inTime, slept } from "../clock.ts";
 import { DocktorError, isDocktorError, toDocktorError } from "../errors.ts";
-import type { StreamPosition } from "../lease/checkpoint.ts";
+import type { LookAtStream } from "../lease/checkpoint.ts";
 import { Lease, type ReleaseMark, releaseRecord } from "../lease/lease.ts";
 import type { Session } from "../lease/session.ts";
 import type { Store } from "../lease/store.ts";
@@ -42,7 +42,7 @@ export interface OwnershipOptions {
   view: GroupView;
   /** How long a hand-over waits for what is under way, in milliseconds. */
   drainTimeoutMs: number;
-  lookAtStream: () => Promise<StreamPosition>;
+  lookAtStream: LookAtStream;
   work: PartitionWork;
   onError: (error: DocktorError) => void;
 }
