@@ -5,18 +5,16 @@ const alone = ["chaos", "cluster", "outages", "rebalance", "rolling-restart"].ma
   (name) => `test/fault/${name}.test.ts`,
 );
 
-/** Real servers and faults on two cores: slow is normal, stuck is not. */
-const withServers = {
-  globalSetup: "test/support/global-setup.ts",
-  testTimeout: 30_000,
-  hookTimeout: 30_000,
-};
+const withServers = { globalSetup: "test/support/global-setup.ts" };
 
 const config: ViteUserConfig = defineConfig({
   test: {
     pool: "forks",
     // One more than the cores of a small machine: most of what tests do is wait.
     maxWorkers: 3,
+    // Slow is normal on two cores, stuck is not.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
     // A flake is a bug: nothing is tried twice.
     retry: 0,
     // CI counts from the file.

@@ -38,6 +38,14 @@ export const systemClock: Clock = {
   },
 };
 
+/** Resolves once the signal has aborted. */
+export async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
 /** What the step came to, or undefined when that takes longer than `ms`: it goes on, and nobody waits for it. */
 export async function inTime<T>(
   clock: Clock,

@@ -1,6 +1,6 @@
 /** A member of a consumer group: joins, works on its partitions, leaves. */
 import { EventEmitter } from "node:events";
-import { inTime, systemClock } from "../clock.ts";
+import { aborted, inTime, systemClock } from "../clock.ts";
 import { DocktorError, type ErrorCode, invalidOption, toDocktorError } from "../errors.ts";
 import type { ConsumerEvents, Tell } from "../events.ts";
 import { followChanges } from "../nats/connection-changes.ts";
@@ -48,6 +48,8 @@ export type ConsumerState = "idle" | "joining" | "running" | "draining" | "close
 export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDisposable {
   readonly #settings: ConsumerSettings;
   /** Aborts when this consumer is to stop at once. */
+  /** Aborts when nothing is to be waited for any more. */
+  readonly #hurry = new AbortController();
   readonly #stopped = new AbortController();
   readonly #closed: Promise<DocktorError | undefined>;
   #resolveClosed: (error: DocktorError | undefined) => void = () => {};
@@ -133,6 +135,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
       });
       // What is missing for it shows now, and not when the first message fails.
       if (this.#settings.poison.policy !== "block") await workload.openLetters();
+      if (this.#over) throw closedWhileJoining();
       this.#membership = new Membership({
         settings: this.#settings,
         resources,
@@ -180,6 +183,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
    * partitions go to others when the session expires.
    */
   async close(): Promise<void> {
+    this.#hurry.abort();
     await this.#end("closed");
   }
 
@@ -233,10 +237,11 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
     this.#stopped.abort(error ?? closedWhileJoining());
     this.#ending = (async () => {
       const reason = error ?? new DocktorError("CLOSED", "the consumer was closed");
-      abandoned?.abandon(reason);
       if (tidily && abandoned !== undefined) {
-        await inTime(systemClock, this.#settings.drainTimeoutMs, abandoned.entered());
+        const turned = Promise.race([abandoned.turnBack(), aborted(this.#hurry.signal)]);
+        await inTime(systemClock, this.#settings.drainTimeoutMs, turned);
       }
+      abandoned?.abandon(reason);
       await this.#release(state, error);
     })();
     await this.#ending;

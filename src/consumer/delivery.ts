@@ -9,6 +9,10 @@ export interface DeliveryOptions
   /** The last handled sequence; what is not beyond it is dropped. */
   after: number;
   onMessage: (message: Delivered) => void;
+  /** Everything up to this sequence is committed. */
+  committed: () => number;
+  /** Whether each message is acked by itself: an ack that was lost is made up for by no later one. */
+  ackEach: boolean;
   /** Whether the server sends nothing more before something is committed. */
   isFull: () => boolean;
   /** The durable is gone, or messages were lost on their way: nothing more will come. */
@@ -53,6 +57,10 @@ export class Delivery {
       onHeartbeat: (deliveries) => {
         // What was sent and did not come would be missed only with the next message.
         if (deliveries > this.#deliveries) this.interrupt();
+      },
+      onSilent: () => {
+        // Who answers may have changed, as with the node that led the durable: acks may have gone with it.
+        if (options.ackEach) this.interrupt();
       },
       onGone: () => this.interrupt(),
     });
@@ -126,10 +134,10 @@ export class Delivery {
   }
 
   /**
-   * Handled before. What was committed before this delivery began is acked: else it would take up
-   * the durable's room for good, and in a work queue stay for ever.
+   * Handled before. What is committed is acked, again if need be: else it would take up the durable's
+   * room for good, and in a work queue stay for ever.
    */
   #repeated(delivered: Delivered): void {
-    if (delivered.seq <= this.#options.after) delivered.ack();
+    if (delivered.seq <= this.#options.committed()) delivered.ack();
   }
 }

@@ -1,5 +1,5 @@
 /** A consumer's place in its group, kept: it joins again whenever its session is lost. */
-import { slept, systemClock } from "../clock.ts";
+import { aborted, slept, systemClock } from "../clock.ts";
 import { type DocktorError, toDocktorError } from "../errors.ts";
 import type { Tell } from "../events.ts";
 import type { Lease } from "../lease/lease.ts";
@@ -59,9 +59,14 @@ export class Membership {
     void this.#stay(member);
   }
 
-  /** Resolves once no attempt to join is under way: one that was stopped has left nothing behind. */
-  async entered(): Promise<void> {
+  /**
+   * Takes a join back that was stopped, or has succeeded in that moment; and, of a member on its way back
+   * into the group, what its life before has left.
+   */
+  async turnBack(): Promise<void> {
+    this.#leaving = true;
     await this.#entering;
+    await this.#member?.retract();
   }
 
   /** Takes a partition anew from its checkpoint, under the next epoch. */
@@ -111,7 +116,7 @@ export class Membership {
       restartDelayMs,
       drainTimeoutMs,
       ...(previous === undefined ? {} : { previous }),
-      lookAtStream: () => workload.lookAtStream(),
+      lookAtStream: (known) => workload.lookAtStream(known),
       work: workload,
       observer: {
         joined: (id) => tell("member:joined", { memberId: id, self: id === memberId }),
@@ -123,7 +128,7 @@ export class Membership {
     });
     // Stopped at the very moment it was in.
     if (stopped.aborted) {
-      member.abandon(toDocktorError(stopped.reason));
+      await member.retract();
       throw stopped.reason;
     }
     this.#member = member;
@@ -138,6 +143,8 @@ export class Membership {
       const reason = toDocktorError(member.lost.reason);
       onLost(reason);
       member.abandon(reason);
+      // Whoever was told may have drained or closed the consumer.
+      if (this.#leaving || stopped.aborted) return;
       const next = await this.#enterAgain(member.incarnation);
       if (next === undefined) return;
       member = next;
@@ -157,11 +164,4 @@ export class Membership {
     } while (await slept(systemClock, REJOIN_MS, stopped));
     return undefined;
   }
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -27,6 +27,8 @@ export interface PullOptions {
   onMessage: (message: Msg) => void;
   /** The server is there, and has sent so many messages up to now. */
   onHeartbeat: (deliveries: number) => void;
+  /** Heartbeats are missed. Whoever is there now is asked again, unless this pull is closed. */
+  onSilent: () => void;
   /** The durable is not there, or nobody answers for it. */
   onGone: () => void;
 }
@@ -40,6 +42,7 @@ export class Pull {
   #asked = 0;
   /** Heartbeats that did not come since anything did. */
   #missed = 0;
+  #closed = false;
   readonly #close: () => void;
 
   constructor(options: PullOptions) {
@@ -65,6 +68,7 @@ export class Pull {
 
   /** Nothing is handed over any more. */
   close(): void {
+    this.#closed = true;
     this.#close();
   }
 
@@ -92,9 +96,10 @@ export class Pull {
   #look(): void {
     if (++this.#missed <= MISSED) return;
     this.#missed = 0;
+    this.#options.onSilent();
     // Whoever was asked may be gone; should it not be, more comes than was asked for.
     this.#asked = 0;
-    this.#ask();
+    if (!this.#closed) this.#ask();
   }
 
   #ask(): void {

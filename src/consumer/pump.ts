@@ -18,7 +18,7 @@ import {
   type DurableOptions,
   openDurable,
   removeDurable,
-  settingsOf,
+  roomFor,
 } from "./durable.ts";
 import type { Watched } from "./gap-watch.ts";
 import { type Call, Handling, type Outcome } from "./handling.ts";
@@ -27,9 +27,6 @@ import type { Message } from "./message.ts";
 import type { PoisonOfPartition } from "./poison.ts";
 import { Progress } from "./progress.ts";
 import type { Stallable } from "./stall-watch.ts";
-
-/** So many times the window may be delivered and not committed. */
-const ROOM = 2;
 
 /** What a pump needs. */
 export interface PumpOptions {
@@ -164,8 +161,7 @@ export class Pump implements Watched, Stallable {
     if (workQueue) await this.#removeEarlier();
     await poison.open();
     const options = this.#durable(lease.epoch);
-    const prepared = lease.prepared === settingsOf(options);
-    if (!prepared) await openDurable(options);
+    if (!lease.prepared) await openDurable(options);
     // Held up for so long that the lease may be gone: leave nothing behind.
     if (!lease.trusted()) return this.#removeDurable(lease.epoch);
     this.#delivery = new Delivery({
@@ -178,7 +174,9 @@ export class Pump implements Watched, Stallable {
         this.#options.breather.turned();
         this.#inbox.add(delivered);
       },
-      isFull: () => this.#inbox.open >= commit.window * ROOM,
+      committed: () => lease.checkpoint.sequence,
+      ackEach: this.#options.ackEach,
+      isFull: () => this.#inbox.open >= roomFor(commit.window),
       onInterrupted: this.#options.onInterrupted,
     });
     if (this.#ending.signal.aborted) return this.#delivery.close();
@@ -192,13 +190,12 @@ export class Pump implements Watched, Stallable {
 
   /**
    * Creates the next epoch's durable, so that the next owner need not wait for it; returns
-   * its settings, or undefined when it is not as good as new.
+   * whether it is as good as new.
    */
-  async prepareNext(): Promise<string | undefined> {
+  async prepareNext(): Promise<boolean> {
     await this.#tidying;
-    const options = this.#durable(this.lease.epoch + 1);
-    const { delivered } = await createDurableAhead(options);
-    return delivered.consumer_seq === 0 ? settingsOf(options) : undefined;
+    const { delivered } = await createDurableAhead(this.#durable(this.lease.epoch + 1));
+    return delivered.consumer_seq === 0;
   }
 
   /** Commits what is handled so far. @throws DocktorError FENCED, SESSION_LOST, TIMEOUT */
@@ -247,7 +244,7 @@ export class Pump implements Watched, Stallable {
       partition: lease.partition,
       epoch,
       after: lease.checkpoint.sequence,
-      maxUncommitted: commit.window * ROOM,
+      maxUncommitted: roomFor(commit.window),
       creations,
     };
   }

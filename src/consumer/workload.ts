@@ -1,4 +1,5 @@
 /** A member's pumps: starts and ends the flow of each partition as its lease comes and goes. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { StreamInfo } from "@nats-io/jetstream";
 import PQueue from "p-queue";
 import { inTime, systemClock } from "../clock.ts";
@@ -12,6 +13,7 @@ import { Breather } from "./breather.ts";
 import { DeadLetterStream } from "./dead-letter-stream.ts";
 import type { Gap } from "./delivery.ts";
 import { type Dispatch, dispatchFor } from "./dispatch.ts";
+import { roomFor, settingsOf } from "./durable.ts";
 import { freshly } from "./freshly.ts";
 import { GapWatch } from "./gap-watch.ts";
 import type { Handlers } from "./handlers.ts";
@@ -24,6 +26,9 @@ import { StallWatch } from "./stall-watch.ts";
 /** In a TTL, so many times the server shows that it still delivers; two missing ones are noticed. */
 const HEARTBEATS = 3;
 const LONGEST_HEARTBEAT_MS = 5_000;
+
+/** How long a new leader of a stream may take to catch up: 5 s. */
+const CATCH_UP = { looks: 20, pauseMs: 250 };
 
 /** What the pumps need. */
 export interface WorkloadOptions {
@@ -82,10 +87,20 @@ export class Workload implements PartitionWork {
     return [...this.#pumps.values()].map((pump) => pump.lease);
   }
 
-  /** The stream as it is after the call. */
-  async lookAtStream(): Promise<StreamPosition> {
-    const { created, state } = await this.#look();
-    return { created, lastSequence: state.last_seq };
+  /**
+   * The stream as it is after the call. Of a replicated one, whoever has just come to lead it may not have
+   * caught up: should it end before what is known of it, it is looked at again for a while.
+   */
+  async lookAtStream(known?: StreamPosition): Promise<StreamPosition> {
+    const { replicas } = this.#options.resources;
+    for (let looks = 1; ; looks++) {
+      const { created, state } = await this.#look();
+      const isBehind = created === known?.created && state.last_seq < known.lastSequence;
+      if (!isBehind || replicas === 1 || looks === CATCH_UP.looks) {
+        return { created, lastSequence: state.last_seq };
+      }
+      await sleep(CATCH_UP.pauseMs);
+    }
   }
 
   async start(lease: Lease): Promise<void> {
@@ -121,19 +136,25 @@ export class Workload implements PartitionWork {
     if (!resources.workQueue) void this.#gaps.check();
   }
 
-  async prepare(lease: Lease): Promise<string | undefined> {
+  get durableSettings(): string {
+    const { settings, resources } = this.#options;
+    const maxUncommitted = roomFor(settings.commit.window);
+    return settingsOf({ ackEach: resources.ackEach, maxUncommitted });
+  }
+
+  async prepare(lease: Lease): Promise<boolean> {
     const pump = this.#pumpOf(lease);
     const { resources } = this.#options;
     // A work queue permits one consumer a subject.
-    if (pump === undefined || resources.workQueue) return undefined;
+    if (pump === undefined || resources.workQueue) return false;
     try {
-      const settings = await pump.prepareNext();
+      const unused = await pump.prepareNext();
       const { created, lastSequence } = await this.lookAtStream();
       const { stream, sequence } = lease.checkpoint;
-      return created === stream && lastSequence >= sequence ? settings : undefined;
+      return unused && created === stream && lastSequence >= sequence;
     } catch {
       // The next owner does it itself.
-      return undefined;
+      return false;
     }
   }
 

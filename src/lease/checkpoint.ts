@@ -14,6 +14,12 @@ export interface StreamPosition {
   readonly lastSequence: number;
 }
 
+/**
+ * Looks at the stream, which is known to have come so far unless it was made anew or set back; undefined when
+ * nothing is known of it.
+ */
+export type LookAtStream = (known: StreamPosition | undefined) => Promise<StreamPosition>;
+
 /** What a claimer needs to seal a checkpoint. */
 export interface SealOptions {
   store: Store;
@@ -21,7 +27,7 @@ export interface SealOptions {
   /** The claimer's epoch. */
   epoch: number;
   /** Looks at the stream; absent when the owner before vouches for it. */
-  lookAtStream?: () => Promise<StreamPosition>;
+  lookAtStream?: LookAtStream;
   /** A read of the record that is under way already; if it turns out stale, it is read again. */
   read?: Promise<Entry | undefined>;
 }
@@ -81,7 +87,9 @@ export class Checkpoint {
       const before = entry && parseCheckpoint(key, entry.value);
       if (before !== undefined && before.epoch >= epoch) throw fenced(partition, epoch, before);
       // The look comes after the read: what the record speaks of was in the stream by then.
-      const start = lookAtStream ? startIn(await lookAtStream(), before) : vouchedFor(key, before);
+      const start = lookAtStream
+        ? startIn(await lookAtStream(before && positionOf(before)), before)
+        : vouchedFor(key, before);
       const since = before === undefined ? {} : { since: before.since ?? before.epoch };
       const record = { epoch, ...start, ...since };
       try {
@@ -162,6 +170,10 @@ function startIn(stream: StreamPosition, before: CheckpointRecord | undefined): 
   // A stream that was set back, as from a backup, uses its sequences again.
   if (lastSequence < before.sequence) return { sequence: lastSequence, stream: created };
   return whereItEnded(before);
+}
+
+function positionOf({ stream, sequence }: CheckpointRecord): StreamPosition {
+  return { created: stream, lastSequence: sequence };
 }
 
 function vouchedFor(key: string, before: CheckpointRecord | undefined): Start {

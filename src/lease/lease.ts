@@ -3,7 +3,7 @@
  * member's session may be trusted, released by compare-and-set.
  */
 import { DocktorError, isDocktorError } from "../errors.ts";
-import { Checkpoint, type StreamPosition } from "./checkpoint.ts";
+import { Checkpoint, type LookAtStream } from "./checkpoint.ts";
 import { checkpointKey, type LeaseRecord, leaseKey } from "./records.ts";
 import type { Session } from "./session.ts";
 import { ABSENT, type Store } from "./store.ts";
@@ -21,7 +21,9 @@ export interface ClaimOptions {
   partition: number;
   /** The record the claim is based on; undefined if the partition never had an owner. */
   seen: LeaseEntry | undefined;
-  lookAtStream: () => Promise<StreamPosition>;
+  lookAtStream: LookAtStream;
+  /** The settings of the durables that this member makes: see {@link LeaseRecord}. */
+  durableSettings: string;
 }
 
 /** What a release says beside for whom it is: see {@link LeaseRecord}. */
@@ -33,8 +35,8 @@ export class Lease {
   /** The fencing token: a later owner has a greater one. */
   readonly epoch: number;
   readonly checkpoint: Checkpoint;
-  /** With what settings the owner before has made this epoch's durable; undefined when it has not. */
-  readonly prepared: string | undefined;
+  /** Whether the owner before has made this epoch's durable, with the settings of this one. */
+  readonly prepared: boolean;
   /**
    * Aborts when the lease is lost. The reason is a DocktorError: FENCED, SESSION_LOST, STALLED,
    * DRAIN_TIMEOUT, CLOSED, or what made a step on the partition fail.
@@ -55,7 +57,7 @@ export class Lease {
     this.partition = options.partition;
     this.epoch = epoch;
     this.checkpoint = checkpoint;
-    this.prepared = options.seen?.record.prepared;
+    this.prepared = isPrepared(options);
     this.lost = this.#lost.signal;
     this.#store = options.store;
     this.#session = options.session;
@@ -90,7 +92,7 @@ export class Lease {
       partition,
       epoch,
       read,
-      ...(seen?.record.prepared === undefined ? { lookAtStream } : {}),
+      ...(isPrepared(options) ? {} : { lookAtStream }),
     });
     const lease = new Lease(options, epoch, revision, checkpoint);
     // A claimer that was held up since it looked at its session owns nothing any more.
@@ -157,6 +159,11 @@ export class Lease {
       ? this.#lost.signal.reason
       : untrusted(this.partition, this.#session);
   }
+}
+
+/** Whether nothing needs to be looked at: a durable that will not be used vouches for nothing. */
+function isPrepared({ seen, durableSettings }: ClaimOptions): boolean {
+  return seen?.record.prepared === durableSettings;
 }
 
 function untrusted(partition: number, session: Session): DocktorError {

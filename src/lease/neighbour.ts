@@ -117,9 +117,10 @@ export class NeighbourWatch {
   /** Ends that life, unless its record has another revision by now. */
   async #declareDead({ id, incarnation }: Life, revision: number): Promise<void> {
     const { sessions, leases, identity, session } = this.#options;
-    if (!session.trusted()) return;
-    // Else it was renewed, or another life has come.
-    if (!(await expireSession(sessions, id, incarnation, revision))) return;
+    const expire = async (seen: number): Promise<boolean> =>
+      session.trusted() && (await expireSession(sessions, id, incarnation, seen));
+    // Its record may have expired in that moment. Else it was renewed, or another life has come.
+    if (!(await expire(revision)) && !(await expire(ABSENT))) return;
     await changeRoster(leases, identity, (roster) => endLife(roster, id, incarnation));
   }
 }

@@ -192,8 +192,8 @@ async function vacancy(options: OpenSessionOptions): Promise<number> {
 
 /**
  * Declares a session dead, and makes sure that it cannot be renewed any more: one whose record is gone,
- * or one that was not renewed for a TTL after it was seen with the revision `seen`, its record there or gone
- * by now. Returns whether it is dead: false when its record is there, or has been renewed.
+ * or one that was not renewed for a TTL after it was seen with the revision `seen`. Returns whether it is
+ * dead: false when its record is not as expected.
  */
 export async function expireSession(
   store: Store,
@@ -208,10 +208,7 @@ export async function expireSession(
     const known = toDocktorError(error);
     if (known.code !== "CONFLICT") throw known;
     const entry = await store.get(memberId);
-    // Expired just now; or, when none was expected, in the moment since.
-    if (entry === undefined) {
-      return seen !== ABSENT && (await expireSession(store, memberId, incarnation));
-    }
+    if (entry === undefined) return false;
     const record = parseSession(memberId, entry.value);
     return record.incarnation === incarnation && record.expired === true;
   }

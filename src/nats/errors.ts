@@ -45,15 +45,19 @@ export function isConsumerNotFound(error: unknown): boolean {
   return apiCode(error) === API.consumerNotFound;
 }
 
+/** Whether there is a consumer of that name already, with other settings. */
+export function isConsumerExists(error: unknown): boolean {
+  const code = apiCode(error instanceof DocktorError ? error.cause : error);
+  return code === API.consumerExists || code === API.consumerNameInUse;
+}
+
 /**
  * Whether there may be a consumer of that name already, with other settings: version 2.9 would change
  * that one, and gives the same error for whatever it can not do.
  */
 export function isConsumerConflict(error: unknown): boolean {
   const code = apiCode(error instanceof DocktorError ? error.cause : error);
-  return (
-    code === API.consumerExists || code === API.consumerNameInUse || code === API.consumerNotCreated
-  );
+  return isConsumerExists(error) || code === API.consumerNotCreated;
 }
 
 /** Whether no message matched. */

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../clock.ts";
 import { DocktorError, toDocktorError } from "../errors.ts";
-import type { StreamPosition } from "../lease/checkpoint.ts";
+import type { LookAtStream } from "../lease/checkpoint.ts";
 import type { Lease } from "../lease/lease.ts";
 import { watchLiveness } from "../lease/liveness.ts";
 import { NeighbourWatch } from "../lease/neighbour.ts";
@@ -47,7 +47,7 @@ export interface MemberOptions {
   restartDelayMs: number;
   /** How long a hand-over waits for what is under way, in milliseconds. */
   drainTimeoutMs: number;
-  lookAtStream: () => Promise<StreamPosition>;
+  lookAtStream: LookAtStream;
   work: PartitionWork;
   observer: MemberObserver;
   signal: AbortSignal;
@@ -105,6 +105,7 @@ export class Member {
    */
   static async join(options: MemberOptions): Promise<Member> {
     for (;;) {
+      options.signal.throwIfAborted();
       const session = await openSession(options);
       const member = new Member(options, session);
       try {
@@ -113,12 +114,17 @@ export class Member {
         await member.#follow(revision);
         return member;
       } catch (error) {
-        await member.#stop();
-        await member.#leave().catch(() => undefined);
-        await session.end();
+        await member.retract();
         throw error;
       }
     }
+  }
+
+  /** Takes the join back, as far as it has come and the server answers. Never rejects. */
+  async retract(): Promise<void> {
+    await this.#stop();
+    await this.#leave().catch(() => undefined);
+    await this.#session.end();
   }
 
   /** Names this life of the member; the next one has another. */

@@ -4,7 +4,7 @@
  */
 import { type Clock, inTime, slept } from "../clock.ts";
 import { DocktorError, isDocktorError, toDocktorError } from "../errors.ts";
-import type { StreamPosition } from "../lease/checkpoint.ts";
+import type { LookAtStream } from "../lease/checkpoint.ts";
 import { Lease, type ReleaseMark, releaseRecord } from "../lease/lease.ts";
 import type { Session } from "../lease/session.ts";
 import type { Store } from "../lease/store.ts";
@@ -15,13 +15,12 @@ const RETRY_MS = 250;
 
 /** What a member does with its partitions. */
 export interface PartitionWork {
+  /** The settings of the durables that it makes: another owner's do only if they are the same. */
+  readonly durableSettings: string;
   /** Starts work on a partition just claimed. When it throws, the lease is lost and tried again. */
   start(lease: Lease): Promise<void>;
-  /**
-   * Makes the next epoch's durable, while work goes on; returns its settings, or undefined when it
-   * could not. Never rejects.
-   */
-  prepare(lease: Lease): Promise<string | undefined>;
+  /** Makes the next epoch's durable, while work goes on; returns whether it could. Never rejects. */
+  prepare(lease: Lease): Promise<boolean>;
   /** Ends work in good order: finishes what is under way and commits it. */
   finish(lease: Lease): Promise<void>;
   /** Commits what is handled so far. */
@@ -43,7 +42,7 @@ export interface OwnershipOptions {
   view: GroupView;
   /** How long a hand-over waits for what is under way, in milliseconds. */
   drainTimeoutMs: number;
-  lookAtStream: () => Promise<StreamPosition>;
+  lookAtStream: LookAtStream;
   work: PartitionWork;
   onError: (error: DocktorError) => void;
 }
@@ -149,7 +148,9 @@ export class Ownership {
     let lease: Lease | undefined;
     try {
       const seen = view.lease(partition);
-      lease = await Lease.claim({ store, session, partition, seen, lookAtStream });
+      const { durableSettings } = work;
+      const options = { store, session, partition, seen, lookAtStream, durableSettings };
+      lease = await Lease.claim(options);
       this.#written.set(partition, lease.revision);
       if (this.#stopped.signal.aborted) return;
       this.#owned.set(partition, lease);
@@ -191,14 +192,14 @@ export class Ownership {
     const { partition } = lease;
     try {
       const moves = next !== undefined && next !== session.memberId;
-      const prepared = moves ? await inTime(clock, drainTimeoutMs, work.prepare(lease)) : undefined;
+      const prepared = moves && (await inTime(clock, drainTimeoutMs, work.prepare(lease)));
       const begunAt = clock.now();
       // What is cut off fails to commit later, as it should.
       const finished = work.finish(lease).then(() => true);
       if (!(await inTime(clock, drainTimeoutMs, finished)))
         return await this.#cutOff(lease, overdue(lease, drainTimeoutMs), next, {});
       if (this.#owned.get(partition) !== lease) return;
-      const mark: ReleaseMark = prepared === undefined ? {} : { prepared };
+      const mark: ReleaseMark = prepared === true ? { prepared: work.durableSettings } : {};
       this.#written.set(partition, await lease.release(next, mark));
       if (this.#owned.delete(partition)) work.released(lease, next, clock.now() - begunAt);
     } catch (error) {

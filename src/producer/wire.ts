@@ -143,7 +143,8 @@ export class ReplyReader {
 /** The number between the prefix, which is not empty, and a closing brace; undefined when it is not so. */
 function sequenceBehind(prefix: Uint8Array, data: Uint8Array): number | undefined {
   const last = data.length - 1;
-  if (prefix.length === 0 || last <= prefix.length || data[last] !== CLOSING_BRACE) return undefined;
+  if (prefix.length === 0 || last <= prefix.length || data[last] !== CLOSING_BRACE)
+    return undefined;
   for (let i = 0; i < prefix.length; i++) if (data[i] !== prefix[i]) return undefined;
   let sequence = 0;
   for (let i = prefix.length; i < last; i++) {

@@ -1,8 +1,17 @@
 /** Opening the durable of an epoch, whatever is there under its name. */
 import PQueue from "p-queue";
 import { expect, test } from "vitest";
-import { createDurable, type DurableOptions, openDurable } from "../../src/consumer/durable.ts";
-import { durableName } from "../../src/partition/names.ts";
+import {
+  createDurable,
+  type DurableOptions,
+  openDurable,
+  settingsOf,
+} from "../../src/consumer/durable.ts";
+import { findBucket } from "../../src/lease/kv-store.ts";
+import { leaseKey } from "../../src/lease/records.ts";
+import { isOlder } from "../../src/nats/capabilities.ts";
+import type { Link } from "../../src/nats/connection.ts";
+import { durableName, leasesBucket } from "../../src/partition/names.ts";
 import {
   eventually,
   GROUP,
@@ -16,25 +25,31 @@ import {
 } from "../support/group.ts";
 import { describeOnEachServer } from "../support/servers.ts";
 
+function optionsOn(connection: Link): DurableOptions {
+  return {
+    link: connection,
+    stream: STREAM,
+    workQueue: false,
+    ackEach: false,
+    subject: SUBJECT,
+    group: GROUP,
+    partition: 0,
+    epoch: 1,
+    after: 0,
+    maxUncommitted: 1_024,
+    creations: new PQueue({ concurrency: 1 }),
+  };
+}
+
 const NAME = durableName(GROUP, 0, 7);
 
-describeOnEachServer("opening the durable of an epoch", ({ start }) => {
+describeOnEachServer("opening the durable of an epoch", ({ start, version }) => {
+  const acksEach = isOlder(version, "2.10.17");
+
   async function open(): Promise<DurableOptions> {
     const { url } = await start();
     await publish(url, numbered(50), 1);
-    return {
-      link: await link(url),
-      stream: STREAM,
-      workQueue: false,
-      ackEach: false,
-      subject: SUBJECT,
-      group: GROUP,
-      partition: 0,
-      epoch: 7,
-      after: 10,
-      maxUncommitted: 64,
-      creations: new PQueue({ concurrency: 1 }),
-    };
+    return { ...optionsOn(await link(url)), epoch: 7, after: 10, maxUncommitted: 64 };
   }
 
   test("makes it when there is none", async () => {
@@ -58,9 +73,12 @@ describeOnEachServer("opening the durable of an epoch", ({ start }) => {
     ["starts too late", { after: 20 }],
     ["has another window", { maxUncommitted: 32 }],
     ["acks otherwise", { ackEach: true }],
+    ["has messages of another subject", { subject: "others" }],
     ["has another window, and starts earlier", { maxUncommitted: 32, after: 5 }],
   ])("leaves none there that %s", async (_, other) => {
     const options = await open();
+    const subjects = [SUBJECT, "others"].map((subject) => `${subject}.p.*`);
+    await options.link.manager.streams.update(STREAM, { subjects });
     await createDurable({ ...options, ...other });
     await openDurable(options);
     const { config, delivered } = await options.link.manager.consumers.info(STREAM, NAME);
@@ -83,6 +101,38 @@ describeOnEachServer("opening the durable of an epoch", ({ start }) => {
     const options = await open();
     await options.link.manager.streams.delete(STREAM);
     await expect(openDurable(options)).rejects.toMatchObject({ code: "STREAM_NOT_FOUND" });
+  });
+
+  test("has one ack stand for all where the server is quick at that, and else one for each", async () => {
+    const { url } = await start();
+    const { manager } = await link(url);
+    const owner = member(url, { memberId: "a", partitions: 1 });
+    await owner.run({ eachMessage: () => {} });
+    await eventually("it owns the partition", () => owner.assignment.length === 1);
+    const { config } = await manager.consumers.info(STREAM, durableName(GROUP, 0, 1));
+    expect(config.ack_policy).toBe(acksEach ? "explicit" : "all");
+  });
+
+  test("makes one of its own when the one that is prepared takes other acks, and goes on beyond its window", async () => {
+    const { url } = await start();
+    const connection = await link(url);
+    const before = member(url, { memberId: "a", partitions: 1 });
+    await before.run({ eachMessage: () => {} });
+    await eventually("it owns the partition", () => before.assignment.length === 1);
+    await before.drain();
+    const leases = await findBucket(connection, leasesBucket(STREAM, GROUP));
+    const free = (await leases?.get(leaseKey(0))) ?? expect.fail("there is no lease");
+    // As a member leaves it that is connected to a server of another version.
+    const others = { ...optionsOn(connection), epoch: 2, ackEach: !acksEach };
+    await createDurable(others);
+    await leases?.write(leaseKey(0), { epoch: 1, prepared: settingsOf(others) }, free.revision);
+    const published = await publish(url, numbered(3_000), 1);
+    const records = new Records();
+    const owner = member(url, { memberId: "b", partitions: 1 });
+    await owner.run({ eachMessage: records.handler("b") });
+    await eventually("all are handled", () => records.count === published.length);
+    const { config } = await connection.manager.consumers.info(STREAM, durableName(GROUP, 0, 2));
+    expect(config.ack_policy).toBe(acksEach ? "explicit" : "all");
   });
 
   test("does not have the server count down to the first message at the first ack", async () => {
@@ -115,7 +165,10 @@ describeOnEachServer("opening the durable of an epoch", ({ start }) => {
     await other.run({ eachMessage: records.handler("b") });
     await eventually("it has its share", () => other.assignment.length === 1);
     const name = durableName(GROUP, other.assignment[0] ?? -1, 2);
-    expect((await manager.consumers.info(STREAM, name)).config.max_ack_pending).toBe(100);
+    await eventually("the durable has its window", async () => {
+      const found = await manager.consumers.info(STREAM, name).catch(() => undefined);
+      return found?.config.max_ack_pending === 100;
+    });
     expect([owner.errors, other.errors]).toEqual([[], []]);
   });
 });

@@ -11,6 +11,7 @@ import { leasesBucket, membersBucket } from "../../src/partition/names.ts";
 import { partitionOf } from "../../src/partition/partitioner.ts";
 import { judge } from "../../src/record/oracle.ts";
 import {
+  closeAfterTest,
   eventually,
   GROUP,
   link,
@@ -21,6 +22,7 @@ import {
   STREAM,
   SUBJECT,
 } from "../support/group.ts";
+import { startProxy } from "../support/proxy.ts";
 import { describeOnEachServer } from "../support/servers.ts";
 
 const identity = { stream: STREAM, subject: SUBJECT, group: GROUP };
@@ -162,6 +164,27 @@ describeOnEachServer("a hand-over", ({ start }) => {
     }
     const roster = (await leases.get(ROSTER_KEY))?.value as { members: object };
     expect(Object.keys(roster.members)).toEqual(["staying"]);
+  });
+
+  test("leaves nothing behind of a member that drains on its way back, its session being lost", async () => {
+    const { url } = await start();
+    await publish(url, numbered(1));
+    const proxy = await startProxy(Number(new URL(url).port));
+    closeAfterTest(() => proxy.close());
+    const alone = member(proxy.url, { memberId: "alone", session: { ttlMs: 1_000 } });
+    let draining: Promise<void> | undefined;
+    alone.on("error", ({ code }) => {
+      if (code === "SESSION_LOST") draining ??= alone.drain();
+    });
+    await alone.run({ eachMessage: () => {} });
+    proxy.blackhole();
+    await eventually("its session is lost", () => draining !== undefined);
+    proxy.heal();
+    await draining;
+    const leases = await bucket(url, leasesBucket(STREAM, GROUP));
+    const sessions = await bucket(url, membersBucket(STREAM, GROUP));
+    expect((await leases.get(ROSTER_KEY))?.value).toHaveProperty("members", {});
+    expect(await sessions.get("alone")).toBeUndefined();
   });
 
   test("leaves neither a session nor a place in the roster to a member that has drained", async () => {

@@ -6,6 +6,7 @@ import { openResources, type Resources } from "../../src/consumer/resources.ts";
 import { Workload } from "../../src/consumer/workload.ts";
 import { DocktorError } from "../../src/errors.ts";
 import type { Tell } from "../../src/events.ts";
+import type { StreamPosition } from "../../src/lease/checkpoint.ts";
 import { type ClaimOptions, Lease } from "../../src/lease/lease.ts";
 import { leaseKey, parseLease } from "../../src/lease/records.ts";
 import { Session } from "../../src/lease/session.ts";
@@ -83,6 +84,7 @@ async function claim(options: Partial<ClaimOptions> = {}): Promise<Lease> {
     partition: 0,
     seen,
     lookAtStream,
+    durableSettings: workload.durableSettings,
     ...options,
   });
 }
@@ -160,6 +162,44 @@ describeOnEachServer("a member's work on a partition", ({ start }) => {
     workload.abort(first, reason);
     await workload.lookAtStream();
     expect([workload.leases, told]).toEqual([[second], []]);
+  });
+});
+
+describeOnEachServer("a look at a stream that ends before what is known of it", ({ start }) => {
+  /** Publishes up to sequence 3; of the looks that follow, so many see only the first message. */
+  async function lagging(looks: number): Promise<{ known: StreamPosition; count: () => number }> {
+    const { url } = await start();
+    await open(url);
+    await publish(url, numbered(3), 1);
+    const { streams } = resources.link.manager;
+    const info = streams.info.bind(streams);
+    const { created } = await info(STREAM);
+    let count = 0;
+    streams.info = async (name) => {
+      const seen = await info(name);
+      return count++ < looks ? { ...seen, state: { ...seen.state, last_seq: 1 } } : seen;
+    };
+    return { known: { created, lastSequence: 3 }, count: () => count };
+  }
+
+  test("is repeated where the stream has replicas: who leads it now may not have caught up", async () => {
+    const { known, count } = await lagging(2);
+    resources = Object.assign(resources, { replicas: 3 });
+    expect([await workload.lookAtStream(known), count()]).toEqual([known, 3]);
+  });
+
+  test("is believed where it has none: it was set back", async () => {
+    const { known, count } = await lagging(2);
+    const seen = await workload.lookAtStream(known);
+    expect([seen.lastSequence, count()]).toEqual([1, 1]);
+  });
+
+  test("is believed when it was made anew", async () => {
+    const { known, count } = await lagging(2);
+    resources = Object.assign(resources, { replicas: 3 });
+    const before = { ...known, created: "2020-01-01T00:00:00Z" };
+    const seen = await workload.lookAtStream(before);
+    expect([seen.lastSequence, count()]).toEqual([1, 1]);
   });
 });
 

@@ -32,6 +32,11 @@ export class ManualClock implements Clock {
     });
   }
 
+  /** How many sleep. */
+  get sleepers(): number {
+    return this.#sleepers.size;
+  }
+
   /** Moves the time without waking anyone, as when the process is stopped. */
   freeze(ms: number): void {
     this.#now += ms;

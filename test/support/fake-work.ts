@@ -5,10 +5,11 @@ import type { PartitionWork } from "../../src/partition/ownership.ts";
 
 /** Notes what it is told to do, and does as the test says. */
 export class FakeWork implements PartitionWork {
+  readonly durableSettings = "all 512";
   readonly #leases = new Map<number, Lease>();
   readonly #log: string[] = [];
   onStart = (_lease: Lease): Promise<void> => Promise.resolve();
-  onPrepare = (): Promise<string | undefined> => Promise.resolve("all 512");
+  onPrepare = (): Promise<boolean> => Promise.resolve(true);
   onFinish = (): Promise<void> => Promise.resolve();
 
   /** The last lease with which it was told to start. */
@@ -29,7 +30,7 @@ export class FakeWork implements PartitionWork {
     await this.onStart(lease);
   }
 
-  async prepare({ partition }: Lease): Promise<string | undefined> {
+  async prepare({ partition }: Lease): Promise<boolean> {
     this.#log.push(`prepare ${partition}`);
     return await this.onPrepare();
   }

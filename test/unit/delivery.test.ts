@@ -1,5 +1,5 @@
 /** What a delivery does with what a durable sends. The durable is the test's; the rest is real. */
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Delivery } from "../../src/consumer/delivery.ts";
 import type { Link } from "../../src/nats/connection.ts";
 import { FakeConnection } from "../support/delivered.ts";
@@ -11,14 +11,18 @@ let handedOver: number[];
 let acked: number[];
 let interruptions: number;
 let full: boolean;
+let committed: number;
 let delivery: Delivery;
 /** Hands a message to the client; `number` is the server's count of its deliveries. */
 let receive: (number: number, seq: number, pending?: number) => void;
 /** The connection's other end. */
 let server: FakeConnection;
 
-beforeEach(() => {
+beforeEach(() => open(false));
+
+function open(ackEach: boolean): void {
   [handedOver, acked, interruptions, full] = [[], [], 0, false];
+  committed = AFTER;
   server = new FakeConnection();
   receive = (deliverySequence, seq, pending = 0) => {
     server.deliver({ seq, deliverySequence, pending, onAck: () => acked.push(seq) });
@@ -30,10 +34,12 @@ beforeEach(() => {
     heartbeatMs: 500,
     after: AFTER,
     onMessage: ({ seq }) => handedOver.push(seq),
+    committed: () => committed,
+    ackEach,
     isFull: () => full,
     onInterrupted: () => interruptions++,
   });
-});
+}
 
 afterEach(() => delivery.close());
 
@@ -54,10 +60,13 @@ describe("a delivery", () => {
     expect([acked, handedOver]).toEqual([[AFTER - 1, AFTER], [AFTER + 1]]);
   });
 
-  test("neither acks nor hands over a repeat of what it handed over itself", () => {
+  test("neither acks nor hands over a repeat of what it handed over itself, until that is committed", () => {
     receive(1, 4);
     receive(2, 4);
     expect([acked, handedOver]).toEqual([[], [4]]);
+    committed = 4;
+    receive(3, 4);
+    expect([acked, handedOver]).toEqual([[4], [4]]);
   });
 
   test("is interrupted, once, by a delivery that is missing, and hands nothing over from there on", () => {
@@ -86,6 +95,19 @@ describe("a delivery", () => {
   test("whose inbox is forbidden is interrupted", () => {
     server.refuse();
     expect(interruptions).toBe(1);
+  });
+
+  test.each([
+    ["where acks may have been lost with whoever answered before", true, 1],
+    ["where the next ack makes up for those", false, 0],
+  ])("that misses heartbeats is interrupted or not: %s", (_, ackEach, times) => {
+    delivery.close();
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    open(ackEach);
+    vi.advanceTimersByTime(1_500);
+    expect(interruptions).toBe(times);
+    delivery.close();
+    vi.useRealTimers();
   });
 
   test.each([

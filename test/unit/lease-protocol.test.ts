@@ -17,6 +17,9 @@ const streamAt =
 const lookAtStream = streamAt(STREAM);
 const code = (value: string): unknown => expect.objectContaining({ code: value });
 
+/** Of the durables that all of them make. */
+const SETTINGS = "all 512";
+
 let clock: ManualClock;
 let sessions: MemoryStore;
 let leases: MemoryStore;
@@ -43,6 +46,7 @@ async function claim(session: Session, partition = 0, stream = STREAM): Promise<
     partition,
     seen: await seen(partition),
     lookAtStream: streamAt(stream),
+    durableSettings: SETTINGS,
   });
 }
 
@@ -61,7 +65,14 @@ describe("a claim", () => {
     const free = await seen(0);
     const outcomes = await Promise.allSettled(
       members.map((session) =>
-        Lease.claim({ store: leases, session, partition: 0, seen: free, lookAtStream }),
+        Lease.claim({
+          store: leases,
+          session,
+          partition: 0,
+          seen: free,
+          lookAtStream,
+          durableSettings: SETTINGS,
+        }),
       ),
     );
     expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
@@ -127,6 +138,7 @@ describe("a claim", () => {
       partition: 0,
       seen: await seen(0),
       lookAtStream: streamAt(STREAM, 17),
+      durableSettings: SETTINGS,
     });
     expect(second.checkpoint.sequence).toBe(17);
     expect(second.checkpoint.previous?.sequence).toBe(41);
@@ -151,7 +163,14 @@ describe("a claim", () => {
       return lookAtStream();
     };
     const free = await seen(0);
-    await Lease.claim({ store: leases, session, partition: 0, seen: free, lookAtStream: look });
+    await Lease.claim({
+      store: leases,
+      session,
+      partition: 0,
+      seen: free,
+      lookAtStream: look,
+      durableSettings: SETTINGS,
+    });
     expect(readBeforeLook).toEqual([true]);
     await session.end();
   });
@@ -166,14 +185,18 @@ describe("a claim", () => {
         partition: 0,
         seen: await seen(0),
         lookAtStream: nobodyLooks,
+        durableSettings: SETTINGS,
       });
     const first = await claim(a);
     await first.commit(41);
-    await first.release("b", { prepared: "all 512" });
+    await first.release("b", { prepared: SETTINGS });
     const second = await claimBlindly(b);
-    expect([second.prepared, second.checkpoint.sequence]).toEqual(["all 512", 41]);
+    expect([second.prepared, second.checkpoint.sequence]).toEqual([true, 41]);
     expect(second.checkpoint.stream).toBe(STREAM);
     await second.release("a");
+    await expect(claimBlindly(a)).rejects.toThrow("looked");
+    // One that was made for other settings is not used, and so vouches for nothing.
+    await (await claim(b)).release("a", { prepared: "explicit 512" });
     await expect(claimBlindly(a)).rejects.toThrow("looked");
     await Promise.all([a.end(), b.end()]);
   });
@@ -227,6 +250,7 @@ describe("a commit", () => {
       partition: 0,
       seen: before,
       lookAtStream,
+      durableSettings: SETTINGS,
     });
     expect(fresh.checkpoint.sequence).toBe(7);
     await Promise.all([a.end(), b.end()]);

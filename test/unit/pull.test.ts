@@ -9,11 +9,12 @@ const HEARTBEAT_MS = 500;
 let server: FakeConnection;
 let pull: Pull;
 let came: number;
+let silences: number;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
   server = new FakeConnection();
-  came = 0;
+  [came, silences] = [0, 0];
   pull = new Pull({
     link: { connection: server.asConnection } as Link,
     stream: "S",
@@ -21,6 +22,7 @@ beforeEach(() => {
     heartbeatMs: HEARTBEAT_MS,
     onMessage: () => came++,
     onHeartbeat: () => {},
+    onSilent: () => silences++,
     onGone: () => {},
   });
 });
@@ -56,7 +58,7 @@ describe("messages are asked for", () => {
     vi.advanceTimersByTime(2 * HEARTBEAT_MS);
     expect(server.asked).toEqual([500]);
     vi.advanceTimersByTime(HEARTBEAT_MS);
-    expect(server.asked).toEqual([500, 500]);
+    expect([server.asked, silences]).toEqual([[500, 500], 1]);
   });
 
   test("not while heartbeats come", () => {

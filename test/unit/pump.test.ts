@@ -48,7 +48,7 @@ async function flow(concurrency?: KeyConcurrency): Promise<void> {
   const lease = {
     partition: 0,
     epoch: 1,
-    prepared: undefined,
+    prepared: false,
     lost: lost.signal,
     checkpoint: { sequence: 0, troubles: new Map(), previous: undefined, tidied: () => {} },
     trusted: () => trusted && !lost.signal.aborted,

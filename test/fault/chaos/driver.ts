@@ -6,13 +6,14 @@ import type { Evidence, Performed } from "./evidence.ts";
 import { Load } from "./load.ts";
 import type { Mutant } from "./mutants.ts";
 import type { Action, Plan } from "./plan.ts";
+import { boundMs } from "./judge-flow.ts";
 import { Site } from "./site.ts";
 
 /** How long the first members may take to share the partitions. */
 const SETTLE_MS = 30_000;
 /** How long nothing at all may be committed of what is left once the last fault is over. */
 const STANDSTILL_MS = { 1: 20_000, 3: 45_000 } as const;
-/** How long the dead may stay on the roster, and members take to leave beside the deadline of their hand-over. */
+/** How long members may take to leave, beside the deadline of their hand-over. */
 const LEAVE_MS = 15_000;
 
 /** What a run needs beside its plan. */
@@ -42,8 +43,8 @@ export async function carryOut(plan: Plan, options: DriverOptions): Promise<Evid
   await load.end();
   const behind = (): Promise<number> => archive.behind(plan.partitions);
   const caughtUp = await dwindles(behind, STANDSTILL_MS[plan.servers]);
-  // Only those who are still there can find out who has crashed.
-  await within(LEAVE_MS, async () =>
+  // Only those who are still there can find out who has crashed; whom they leave there is a finding.
+  await within(boundMs(plan), async () =>
     (await archive.members()).every((id) => crew.processOf(id) !== undefined),
   );
   await crew.disband(plan.drainTimeoutMs + LEAVE_MS);

@@ -10,6 +10,8 @@ export type Noted =
       readonly epoch: number;
       readonly sequence: number;
       readonly key: string;
+      /** When the event loop was last seen to turn: what was looked at is as old as that at most. */
+      readonly turnedAt: number;
     }
   | {
       readonly type: "end";

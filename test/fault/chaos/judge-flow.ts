@@ -21,7 +21,7 @@ const RECONNECT_MS = 3_000;
 type Span = readonly [from: number, to: number];
 
 /** How long a partition may stand still after one fault. */
-function boundMs({ ttlMs, servers }: Plan): number {
+export function boundMs({ ttlMs, servers }: Plan): number {
   return ttlMs + (servers === 1 ? TAKE_OVER_MS : TAKE_OVER_IN_CLUSTER_MS);
 }
 

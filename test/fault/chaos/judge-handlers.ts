@@ -4,9 +4,6 @@
  */
 import type { Evidence, Finding, MemberEvent, Write } from "./evidence.ts";
 
-/** How soon after it goes on a process makes the one call that it was about to make. */
-const WAKING_MS = 5;
-
 export function judgeHandlers(evidence: Evidence): Finding[] {
   return [...judgeStarts(evidence), ...judgeLanes(evidence), ...judgeRepeats(evidence)];
 }
@@ -37,12 +34,14 @@ function judgeStarts({ events, writes, performed }: Evidence): Finding[] {
       over.set(`${event.member}/${event.partition}/${event.epoch}`, event.type);
     }
     if (event.type !== "start") continue;
-    const { member, partition, epoch, sequence, at } = event;
+    const { member, partition, epoch, sequence, at, turnedAt } = event;
     const taken = claimed.get(`${partition}/${epoch + 1}`);
     const where = `${member} started sequence ${sequence} of partition ${partition} in epoch ${epoch}`;
-    const stop = caught.findIndex(
-      (freeze) => freeze.member === member && Math.abs(at - freeze.to) <= WAKING_MS,
-    );
+    // Its event loop has not turned since.
+    const stop = caught.findIndex((freeze) => {
+      const amid = (freeze.from + freeze.to) / 2;
+      return freeze.member === member && turnedAt < amid && amid < at;
+    });
     if (taken !== undefined && at > taken && stop >= 0) caught.splice(stop, 1);
     else if (taken !== undefined && at > taken) {
       const text = `${where}, ${(at - taken).toFixed(1)} ms after epoch ${epoch + 1} was claimed`;

@@ -37,6 +37,9 @@ const { memberId, plan, folder } = settings;
 const notes = openSync(`${folder}/${settings.process}.events.jsonl`, "a");
 const record = new RecordWriter(`${folder}/${settings.process}.record.jsonl`, memberId);
 let leaving = false;
+/** When the event loop was last seen to turn. */
+let turnedAt = Date.now();
+setInterval(() => (turnedAt = Date.now()), 2).unref();
 const until = { hang: 0, throw: 0, slow: 0 };
 
 if (settings.mutant !== undefined) breakRule(settings.mutant);
@@ -49,7 +52,7 @@ function note(noted: Noted): void {
 async function eachMessage(message: Message, context: HandlerContext): Promise<void> {
   const { partition, sequence, key = "" } = message;
   const where = { partition, epoch: context.epoch, sequence, key };
-  note({ type: "start", ...where });
+  note({ type: "start", ...where, turnedAt });
   const now = performance.now();
   try {
     if (now < until.throw) throw new Error("told to throw");

@@ -106,7 +106,8 @@ export async function takeOverFails(now: Invariants): Promise<string | undefined
     if (!dead) return `nobody can declare ${owner} dead`;
     const created = now.checkpoint?.stream ?? "";
     const lookAtStream = () => Promise.resolve({ created, lastSequence: Number.MAX_SAFE_INTEGER });
-    const lease = await Lease.claim({ store, session, partition: PARTITION, seen, lookAtStream });
+    const claim = { store, session, partition: PARTITION, seen, lookAtStream };
+    const lease = await Lease.claim({ ...claim, durableSettings: "all 512" });
     const { sequence } = lease.checkpoint;
     if (sequence >= now.acknowledged) return undefined;
     return `${now.acknowledged} was acknowledged, and an heir starts at ${sequence}`;

@@ -88,7 +88,14 @@ export class ModelMember {
       const early = mutation.looksBeforeItReads ? await stream.look() : undefined;
       const lookAtStream = () => (early ? Promise.resolve(early) : stream.look());
       const session = this.#living;
-      const lease = await Lease.claim({ store, session, partition: PARTITION, seen, lookAtStream });
+      const lease = await Lease.claim({
+        store,
+        session,
+        partition: PARTITION,
+        seen,
+        lookAtStream,
+        durableSettings: "all 512",
+      });
       this.#lease = lease;
       this.#handled = lease.checkpoint.sequence;
       tell(`    ${this.id} owns the partition in epoch ${lease.epoch}, from ${this.#handled}`);

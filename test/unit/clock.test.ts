@@ -1,0 +1,27 @@
+/** Waiting, by a clock in the test's hands. */
+import { expect, test } from "vitest";
+import { inTime } from "../../src/clock.ts";
+import { ManualClock } from "../support/clock.ts";
+
+test("what comes in time is what it came to, and no alarm is left", async () => {
+  const clock = new ManualClock();
+  expect(await inTime(clock, 1_000, Promise.resolve("done"))).toBe("done");
+  expect(clock.sleepers).toBe(0);
+});
+
+test("what takes longer is not waited for, and may fail in peace", async () => {
+  const clock = new ManualClock();
+  let fail = (_error: Error): void => {};
+  const step = new Promise<never>((_resolve, reject) => (fail = reject));
+  const waited = inTime(clock, 1_000, step);
+  await clock.advance(1_000);
+  expect(await waited).toBeUndefined();
+  fail(new Error("too late"));
+  await clock.advance(0);
+});
+
+test("what fails in time fails", async () => {
+  const clock = new ManualClock();
+  await expect(inTime(clock, 1_000, Promise.reject(new Error("no")))).rejects.toThrow("no");
+  expect(clock.sleepers).toBe(0);
+});
