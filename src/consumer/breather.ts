@@ -13,6 +13,11 @@ export class Breather {
   #since = performance.now();
   #breath: Promise<void> | undefined;
 
+  /** When the event loop has turned last, in milliseconds of the machine's monotonic clock. */
+  get turnedAt(): number {
+    return this.#since;
+  }
+
   /** The event loop has just turned: something came in. */
   turned(): void {
     this.#since = performance.now();

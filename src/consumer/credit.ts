@@ -2,15 +2,16 @@
  * How many of a partition's messages a member holds that are not handled yet: few at first and where
  * handlers are slow, more where they are fast. Pure: no clock, no I/O.
  *
- * The limit doubles when the handler has to wait, and falls back to what it handles in two turns: so
- * a member with many partitions holds what it handles in two turns altogether, and the least of each, however
- * large the backlog is, and also when all its handlers hang at once.
+ * The limit doubles when the handler has to wait, and falls back to what it handles in two turns. So
+ * a member with many partitions holds no more than {@link LEAST} of each and what it handles in two turns
+ * altogether, however large the backlog is, and also when all its handlers hang at once.
  */
 
 /** How many are held at least. */
 const LEAST = 64;
 
-/** How many turns of work are held. */
+/** How long a turn is, in milliseconds, and how many turns' work is held. */
+const TURN_MS = 100;
 const TURNS = 2;
 
 /** The limit of one partition. */
@@ -18,6 +19,7 @@ export class Credit {
   readonly #most: number;
   #limit: number;
   #handled = 0;
+  #turnedAt = 0;
 
   /** @param most how many are held at most */
   constructor(most: number) {
@@ -30,20 +32,19 @@ export class Credit {
     return this.#limit;
   }
 
-  /** So many messages were handled. */
-  handled(count: number): void {
+  /** So many messages were handled; `now` in milliseconds, from whenever. */
+  handled(count: number, now: number): void {
     this.#handled += count;
+    if (now - this.#turnedAt < TURN_MS) return;
+    const turns = Math.max(1, (now - this.#turnedAt) / TURN_MS);
+    const wanted = Math.max(LEAST, (this.#handled / turns) * TURNS);
+    this.#limit = Math.min(this.#limit, Math.ceil(wanted), this.#most);
+    this.#handled = 0;
+    this.#turnedAt = now;
   }
 
-  /** There was nothing to hand to the handler, although the server has more. */
+  /** The handler has to wait, although the server has more. */
   starved(): void {
     this.#limit = Math.min(this.#limit * 2, this.#most);
-  }
-
-  /** A turn is over. */
-  turn(): void {
-    const wanted = Math.max(this.#handled * TURNS, LEAST);
-    this.#limit = Math.min(this.#limit, wanted, this.#most);
-    this.#handled = 0;
   }
 }

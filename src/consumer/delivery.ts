@@ -5,7 +5,7 @@ import { Pull, type PullOptions } from "./pull.ts";
 
 /** What a delivery needs. */
 export interface DeliveryOptions
-  extends Pick<PullOptions, "link" | "stream" | "durable" | "heartbeatMs"> {
+  extends Pick<PullOptions, "link" | "stream" | "durable" | "heartbeatMs" | "limit" | "held"> {
   /** The last handled sequence; what is not beyond it is dropped. */
   after: number;
   onMessage: (message: Delivered) => void;
@@ -66,6 +66,16 @@ export class Delivery {
     });
   }
 
+  /** Whether the server had more to send when it sent the last message. */
+  get behind(): boolean {
+    return this.#behind;
+  }
+
+  /** Asks for more, if there is room. */
+  more(): void {
+    this.#pull.more();
+  }
+
   /** Everything up to this sequence was received, or lay before the start, or is gone. */
   get position(): number {
     return this.#sequence;
@@ -90,7 +100,7 @@ export class Delivery {
     this.#started = true;
     if (gap.last < gap.first || (started && !this.#behind && !this.#stopped)) {
       // What came since the flow could go on would have been sent.
-      this.#stopped &&= this.#options.isFull();
+      this.#stopped &&= this.#isStopped;
       return this.#missedAtStop(last);
     }
     this.#sequence = Math.max(this.#sequence, gap.last);
@@ -122,7 +132,12 @@ export class Delivery {
     this.#first ??= seq;
     this.#sequence = seq;
     this.#options.onMessage(delivered);
-    this.#stopped = this.#options.isFull();
+    this.#stopped = this.#isStopped;
+  }
+
+  /** Whether the server sends nothing more for now. */
+  get #isStopped(): boolean {
+    return this.#pull.idle || this.#options.isFull();
   }
 
   /** What is gone of that which was to come when the flow had to stop. */

@@ -18,8 +18,10 @@ export interface InboxOptions {
   singly: number;
   /** The dead letter that a message stands for; `"ended"` when that could not be found out. */
   readReplay: (delivered: Delivered) => Promise<Message | undefined | "ended">;
-  /** Messages have finished: there may be something to commit. */
-  onFinished: () => void;
+  /** Nothing waits although there is room: the handler has to wait. */
+  onEmpty: () => void;
+  /** So many messages have finished: there may be something to commit. */
+  onFinished: (count: number) => void;
 }
 
 /** One partition's messages. */
@@ -49,6 +51,11 @@ export class Inbox {
   /** How many messages were delivered and are not committed. */
   get open(): number {
     return this.#waiting.size + this.#options.progress.uncommitted;
+  }
+
+  /** How many messages were delivered and are not handled. */
+  get held(): number {
+    return this.#waiting.size + this.#options.progress.underWay;
   }
 
   /** A message was delivered. */
@@ -102,6 +109,7 @@ export class Inbox {
         if (replayed === "ended") return undefined;
         if (replayed !== undefined) return [replayed];
       } else {
+        if (this.#waiting.size === 0) this.#options.onEmpty();
         await new Promise<void>((resolve) => (this.#wake = resolve));
       }
     }
@@ -113,7 +121,7 @@ export class Inbox {
       this.#options.progress.finish(sequence);
       this.#replayed.delete(sequence);
     }
-    this.#options.onFinished();
+    this.#options.onFinished(messages.length);
   }
 
   /** How many messages may be handed out next. */
@@ -133,7 +141,7 @@ export class Inbox {
     if (message instanceof Message) this.#replayed.set(delivered.seq, message);
     if (message !== undefined) return message;
     progress.finish(delivered.seq);
-    onFinished();
+    onFinished(1);
     return undefined;
   }
 }

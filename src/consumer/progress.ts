@@ -41,6 +41,11 @@ export class Progress<T extends Sequenced> {
     return this.#open.size + this.#committable;
   }
 
+  /** Items started and not finished, or finished behind one that is not. */
+  get underWay(): number {
+    return this.#open.size;
+  }
+
   /** The earliest item that is started and not finished. */
   get oldest(): T | undefined {
     return this.#open.first;

@@ -7,9 +7,6 @@ import { type Msg, nanos } from "@nats-io/transport-node";
 import type { Link } from "../nats/connection.ts";
 import { newInbox } from "../nats/inbox.ts";
 
-/** How many messages are asked for at a time. */
-const BATCH = 500;
-
 /** How long the server keeps a request. */
 const EXPIRES_MS = 30_000;
 
@@ -24,6 +21,10 @@ export interface PullOptions {
   durable: string;
   /** How often the server is to show that it is there, in milliseconds. */
   heartbeatMs: number;
+  /** How many messages may be held that are not handled. */
+  limit: () => number;
+  /** How many are held. */
+  held: () => number;
   onMessage: (message: Msg) => void;
   /** The server is there, and has sent so many messages up to now. */
   onHeartbeat: (deliveries: number) => void;
@@ -63,7 +64,19 @@ export class Pull {
       subscription.unsubscribe();
       clearInterval(timer);
     };
-    this.#ask();
+    this.more();
+  }
+
+  /** Whether nothing is asked for: what is published now is not sent. */
+  get idle(): boolean {
+    return this.#asked === 0;
+  }
+
+  /** Asks for more as soon as there is room for half of the limit. */
+  more(): void {
+    const { limit, held } = this.#options;
+    const free = limit() - held() - this.#asked;
+    if (free > 0 && free * 2 >= limit()) this.#ask(free);
   }
 
   /** Nothing is handed over any more. */
@@ -77,8 +90,9 @@ export class Pull {
     // Each message has a subject for its ack; what the server says of the request has none.
     if (!message.reply) return this.#hear(message);
     if (this.#asked > 0) this.#asked--;
+    // Before it is told: whether anything is asked for then says whether there are messages on their way.
+    this.more();
     this.#options.onMessage(message);
-    if (this.#asked <= BATCH / 2) this.#ask();
   }
 
   #hear({ headers }: Msg): void {
@@ -89,28 +103,30 @@ export class Pull {
     if (code === 400 || code === 503 || /deleted/i.test(description)) return onGone();
     this.#asked = Math.max(0, this.#asked - numberIn("Nats-Pending-Messages"));
     // Of a request that ended in another way, as with the leader that had it, the next heartbeat is missed.
-    if (code === 404 || code === 408) this.#ask();
+    if (code === 404 || code === 408) this.more();
   }
 
   /** A heartbeat was due. */
   #look(): void {
+    // Who is asked for nothing says nothing.
+    if (this.idle) this.#missed = 0;
     if (++this.#missed <= MISSED) return;
     this.#missed = 0;
     this.#options.onSilent();
     // Whoever was asked may be gone; should it not be, more comes than was asked for.
     this.#asked = 0;
-    if (!this.#closed) this.#ask();
+    this.more();
   }
 
-  #ask(): void {
+  #ask(batch: number): void {
     const { link, heartbeatMs } = this.#options;
+    if (this.#closed || link.connection.info === undefined) return;
     const request = {
-      batch: BATCH - this.#asked,
+      batch,
       expires: nanos(EXPIRES_MS),
       idle_heartbeat: nanos(heartbeatMs),
     };
-    if (request.batch === 0 || link.connection.info === undefined) return;
-    this.#asked = BATCH;
+    this.#asked += batch;
     link.connection.publish(this.#subject, JSON.stringify(request), { reply: this.#inbox });
   }
 }

@@ -10,6 +10,7 @@ import type { Link } from "../nats/connection.ts";
 import { durableName } from "../partition/names.ts";
 import type { Breather } from "./breather.ts";
 import { Committer } from "./committer.ts";
+import { Credit } from "./credit.ts";
 import type { Delivered } from "./delivered.ts";
 import { Delivery, type Gap } from "./delivery.ts";
 import type { Dispatch, Intake } from "./dispatch.ts";
@@ -60,6 +61,7 @@ export class Pump implements Watched, Stallable {
   readonly #options: PumpOptions;
   readonly #progress: Progress<Delivered>;
   readonly #inbox: Inbox;
+  readonly #credit: Credit;
   readonly #committer: Committer<Delivered>;
   readonly #handling: Handling;
   /** Aborts when no further handler may start, whether handing over or lost. */
@@ -101,6 +103,7 @@ export class Pump implements Watched, Stallable {
       onError: options.onError,
     });
     const { window } = options.commit;
+    this.#credit = new Credit(roomFor(window));
     const troubles = [...options.lease.checkpoint.troubles.values()];
     this.#inbox = new Inbox({
       partition: options.lease.partition,
@@ -110,7 +113,16 @@ export class Pump implements Watched, Stallable {
       // Something among what was under way has hung: which one shows only alone.
       singly: troubles.some(({ stalled }) => stalled) ? window : 0,
       readReplay: (delivered) => this.#handling.read(delivered),
-      onFinished: () => this.#committer.advance(),
+      onEmpty: () => {
+        if (this.#delivery?.behind !== true) return;
+        this.#credit.starved();
+        this.#delivery.more();
+      },
+      onFinished: (count) => {
+        this.#credit.handled(count, options.breather.turnedAt);
+        this.#delivery?.more();
+        this.#committer.advance();
+      },
     });
     options.lease.lost.addEventListener("abort", () => void this.abort(), { once: true });
   }
@@ -169,6 +181,8 @@ export class Pump implements Watched, Stallable {
       stream: options.stream,
       durable: durableName(options.group, options.partition, options.epoch),
       heartbeatMs,
+      limit: () => this.#credit.limit,
+      held: () => this.#inbox.held,
       after,
       onMessage: (delivered) => {
         this.#options.breather.turned();

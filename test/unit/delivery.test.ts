@@ -32,6 +32,8 @@ function open(ackEach: boolean): void {
     stream: "S",
     durable: "G-p0-e1",
     heartbeatMs: 500,
+    limit: () => 1_024,
+    held: () => 0,
     after: AFTER,
     onMessage: ({ seq }) => handedOver.push(seq),
     committed: () => committed,

@@ -10,16 +10,20 @@ let server: FakeConnection;
 let pull: Pull;
 let came: number;
 let silences: number;
+let limit: number;
+let held: number;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
   server = new FakeConnection();
-  [came, silences] = [0, 0];
+  [came, silences, held, limit] = [0, 0, 0, 500];
   pull = new Pull({
     link: { connection: server.asConnection } as Link,
     stream: "S",
     durable: "G-p0-e1",
     heartbeatMs: HEARTBEAT_MS,
+    limit: () => limit,
+    held: () => held,
     onMessage: () => came++,
     onHeartbeat: () => {},
     onSilent: () => silences++,
@@ -47,6 +51,24 @@ describe("messages are asked for", () => {
     expect(server.asked).toEqual([500, 250, 250]);
   });
 
+  test("not beyond what may be held, until half of that is handled", () => {
+    held = 500;
+    deliver(500);
+    expect(server.asked).toEqual([500]);
+    held = 251;
+    pull.more();
+    expect(server.asked).toEqual([500]);
+    held = 250;
+    pull.more();
+    expect(server.asked).toEqual([500, 250]);
+  });
+
+  test("when more may be held than before", () => {
+    limit = 1_000;
+    pull.more();
+    expect(server.asked).toEqual([500, 500]);
+  });
+
   test("when a request has ended, for what it has left", () => {
     deliver(100);
     server.say(408, "Request Timeout", { "Nats-Pending-Messages": "400" });
@@ -67,6 +89,13 @@ describe("messages are asked for", () => {
       server.say(100, "Idle Heartbeat", { "Nats-Last-Consumer": "0" });
     }
     expect(server.asked).toEqual([500]);
+  });
+
+  test("of nobody who is silent because nothing is asked of him", () => {
+    held = 500;
+    deliver(500);
+    vi.advanceTimersByTime(10 * HEARTBEAT_MS);
+    expect([server.asked, silences]).toEqual([[500], 0]);
   });
 
   test("not any more when it is closed", () => {
