@@ -28,6 +28,7 @@ import type { Message } from "./message.ts";
 import type { PoisonOfPartition } from "./poison.ts";
 import { Progress } from "./progress.ts";
 import type { Stallable } from "./stall-watch.ts";
+import { Tidying } from "./tidying.ts";
 
 /** What a pump needs. */
 export interface PumpOptions {
@@ -38,6 +39,8 @@ export interface PumpOptions {
   workQueue: boolean;
   /** Whether each message is to be acked; else the ack of one covers all before it. */
   ackEach: boolean;
+  /** Whether the stream, and with it each durable, has replicas. */
+  replicated: boolean;
   subject: string;
   group: string;
   dispatch: Dispatch;
@@ -73,8 +76,7 @@ export class Pump implements Watched, Stallable {
   #mustReach = 0;
   #delivery: Delivery | undefined;
   #dispatching: Promise<void> = Promise.resolve();
-  /** Removes what earlier epochs have left. */
-  #tidying: Promise<void> = Promise.resolve();
+  readonly #tidying: Tidying;
 
   constructor(options: PumpOptions) {
     this.#options = options;
@@ -101,6 +103,14 @@ export class Pump implements Watched, Stallable {
       owed: (sequence) => this.lease.trusted() && sequence < this.#mustReach,
       onTrouble: () => this.#committer.note(),
       onError: options.onError,
+    });
+    this.#tidying = new Tidying({
+      clock: options.clock,
+      lease: options.lease,
+      replicated: options.replicated,
+      remove: async (epoch) => await options.creations.add(() => this.#removeDurable(epoch)),
+      ended: this.#ending.signal,
+      onError: (error) => options.onError(toDocktorError(error)),
     });
     const { window } = options.commit;
     this.#credit = new Credit(roomFor(window));
@@ -170,7 +180,10 @@ export class Pump implements Watched, Stallable {
     const { link, lease, poison, workQueue, heartbeatMs, commit } = this.#options;
     const after = lease.checkpoint.sequence;
     // A work queue permits one consumer a subject; elsewhere a hand-over need not wait.
-    if (workQueue) await this.#removeEarlier();
+    if (workQueue) {
+      await this.#tidying.removeAll();
+      lease.checkpoint.tidied();
+    }
     await poison.open();
     const options = this.#durable(lease.epoch);
     if (!lease.prepared) await openDurable(options);
@@ -195,11 +208,7 @@ export class Pump implements Watched, Stallable {
     });
     if (this.#ending.signal.aborted) return this.#delivery.close();
     this.#dispatching = this.#options.dispatch(this.#intake());
-    if (!workQueue) {
-      this.#tidying = this.#removeEarlier().catch((error: unknown) => {
-        this.#options.onError(toDocktorError(error));
-      });
-    }
+    if (!workQueue) this.#tidying.start();
   }
 
   /**
@@ -207,7 +216,7 @@ export class Pump implements Watched, Stallable {
    * whether it is as good as new.
    */
   async prepareNext(): Promise<boolean> {
-    await this.#tidying;
+    await this.#tidying.first;
     const { delivered } = await createDurableAhead(this.#durable(this.lease.epoch + 1));
     return delivered.consumer_seq === 0;
   }
@@ -227,7 +236,7 @@ export class Pump implements Watched, Stallable {
     await this.#dispatching;
     try {
       await this.#committer.flush();
-      await this.#tidying;
+      await this.#tidying.first;
       // Else a partition without messages would carry its past durables along for ever.
       const { checkpoint } = this.lease;
       if (checkpoint.previous !== undefined && !this.#committed) {
@@ -261,15 +270,6 @@ export class Pump implements Watched, Stallable {
       maxUncommitted: roomFor(commit.window),
       creations,
     };
-  }
-
-  /** Removes the durables of all earlier epochs, those of claims that came to nothing included. */
-  async #removeEarlier(): Promise<void> {
-    const { epoch, checkpoint } = this.lease;
-    for (let earlier = checkpoint.since ?? epoch; earlier < epoch; earlier++) {
-      await this.#options.creations.add(() => this.#removeDurable(earlier));
-    }
-    checkpoint.tidied();
   }
 
   async #removeDurable(epoch: number): Promise<void> {
