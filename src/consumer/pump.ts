@@ -30,6 +30,10 @@ import { Progress } from "./progress.ts";
 import type { Stallable } from "./stall-watch.ts";
 import { Tidying } from "./tidying.ts";
 
+/** How often, and with what pauses, it is tried to remove a durable of which it is not known whether it is there. */
+const REMOVALS = 10;
+const REMOVAL_PAUSE_MS = 1_000;
+
 /** What a pump needs. */
 export interface PumpOptions {
   clock: Clock;
@@ -39,8 +43,6 @@ export interface PumpOptions {
   workQueue: boolean;
   /** Whether each message is to be acked; else the ack of one covers all before it. */
   ackEach: boolean;
-  /** Whether the stream, and with it each durable, has replicas. */
-  replicated: boolean;
   subject: string;
   group: string;
   dispatch: Dispatch;
@@ -107,7 +109,6 @@ export class Pump implements Watched, Stallable {
     this.#tidying = new Tidying({
       clock: options.clock,
       lease: options.lease,
-      replicated: options.replicated,
       remove: async (epoch) => await options.creations.add(() => this.#removeDurable(epoch)),
       ended: this.#ending.signal,
       onError: (error) => options.onError(toDocktorError(error)),
@@ -180,13 +181,10 @@ export class Pump implements Watched, Stallable {
     const { link, lease, poison, workQueue, heartbeatMs, commit } = this.#options;
     const after = lease.checkpoint.sequence;
     // A work queue permits one consumer a subject; elsewhere a hand-over need not wait.
-    if (workQueue) {
-      await this.#tidying.removeAll();
-      lease.checkpoint.tidied();
-    }
+    if (workQueue) await this.#tidying.removeAll();
     await poison.open();
     const options = this.#durable(lease.epoch);
-    if (!lease.prepared) await openDurable(options);
+    await this.#open(options);
     // Held up for so long that the lease may be gone: leave nothing behind.
     if (!lease.trusted()) return this.#removeDurable(lease.epoch);
     this.#delivery = new Delivery({
@@ -270,6 +268,27 @@ export class Pump implements Watched, Stallable {
       maxUncommitted: roomFor(commit.window),
       creations,
     };
+  }
+
+  async #open(options: DurableOptions): Promise<void> {
+    if (this.lease.prepared) return;
+    try {
+      await openDurable(options);
+    } catch (error) {
+      // It may come into being yet, and nobody else uses that of this epoch.
+      void this.#removeUntilAnswered(options.epoch);
+      throw error;
+    }
+  }
+
+  async #removeUntilAnswered(epoch: number): Promise<void> {
+    for (let tries = 0; tries < REMOVALS; tries++) {
+      try {
+        return await this.#removeDurable(epoch);
+      } catch {
+        await this.#options.clock.sleep(REMOVAL_PAUSE_MS);
+      }
+    }
   }
 
   async #removeDurable(epoch: number): Promise<void> {

@@ -2,8 +2,9 @@
  * Removes the durables that earlier epochs of a partition have left, those of claims that came to
  * nothing included.
  *
- * In a cluster a durable may come into being long after it was asked for and given up, as when leaders were
- * just being elected. So there they are removed once more a while later, and stay on record until then.
+ * A durable may come into being long after it was asked for and given up: the request may be held up on the
+ * network, or by a cluster that is just electing its leaders. So all are removed once more a while later, and
+ * stay on record until then.
  */
 import { type Clock, slept } from "../clock.ts";
 import type { Lease } from "../lease/lease.ts";
@@ -15,8 +16,6 @@ const LATE_MS = 15_000;
 export interface TidyingOptions {
   clock: Clock;
   lease: Lease;
-  /** Whether durables may come into being late. */
-  replicated: boolean;
   /** Removes the durable of an epoch, if it is there. */
   remove: (epoch: number) => Promise<void>;
   /** Aborts when the partition is given up: the next owner goes on. */
@@ -40,20 +39,26 @@ export class Tidying {
 
   /** Begins, beside the work. */
   start(): void {
-    this.#first = this.#try();
-    void this.#finish();
+    this.#first = this.#try(() => this.removeAll());
+    void this.#removeAgain();
   }
 
   /** Removes all of them, once. */
   async removeAll(): Promise<void> {
-    const { lease, remove } = this.#options;
-    const { epoch, checkpoint } = lease;
-    for (let earlier = checkpoint.since ?? epoch; earlier < epoch; earlier++) await remove(earlier);
+    const { checkpoint } = this.#options.lease;
+    await this.#remove(checkpoint.since);
+    checkpoint.tidied();
   }
 
-  async #try(): Promise<boolean> {
+  async #remove(since: number | undefined): Promise<void> {
+    const { lease, remove } = this.#options;
+    const { epoch } = lease;
+    for (let earlier = since ?? epoch; earlier < epoch; earlier++) await remove(earlier);
+  }
+
+  async #try(step: () => Promise<void>): Promise<boolean> {
     try {
-      await this.removeAll();
+      await step();
       return true;
     } catch (error) {
       this.#options.onError(error);
@@ -61,14 +66,14 @@ export class Tidying {
     }
   }
 
-  async #finish(): Promise<void> {
-    const { clock, lease, replicated, ended } = this.#options;
-    const { epoch, checkpoint } = lease;
-    const some = checkpoint.since !== undefined && checkpoint.since < epoch;
-    let removed = await this.#first;
-    if (removed && replicated && some) {
-      removed = (await slept(clock, LATE_MS, ended)) && (await this.#try());
-    }
-    if (removed) checkpoint.tidied();
+  async #removeAgain(): Promise<void> {
+    const { clock, lease, ended } = this.#options;
+    const { checkpoint } = lease;
+    if (checkpoint.lateSince === undefined || !(await this.#first)) return;
+    if (!(await slept(clock, LATE_MS, ended))) return;
+    await this.#try(async () => {
+      await this.#remove(checkpoint.lateSince);
+      checkpoint.tidiedAgain();
+    });
   }
 }

@@ -117,7 +117,6 @@ export class Workload implements PartitionWork {
       stream: settings.stream,
       workQueue: resources.workQueue,
       ackEach: resources.ackEach,
-      replicated: resources.replicas > 1,
       subject: settings.subject,
       group: settings.group,
       dispatch: this.#dispatch,

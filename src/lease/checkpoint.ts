@@ -35,6 +35,9 @@ export interface SealOptions {
 /** Of how many messages a record tells the troubles: it must stay small enough to be written. */
 const MOST_TROUBLES = 100;
 
+/** For how many epochs what they have left is removed once more: owners may follow each other fast. */
+const MOST_LATE = 16;
+
 /** A partition's checkpoint, in the hands of the owner of one epoch. */
 export class Checkpoint {
   readonly partition: number;
@@ -51,6 +54,7 @@ export class Checkpoint {
   #revision: number;
   #sequence: number;
   #since: number | undefined;
+  #lateSince: number | undefined;
 
   private constructor(
     options: SealOptions,
@@ -68,6 +72,7 @@ export class Checkpoint {
       ]),
     );
     this.#since = sealed.since;
+    this.#lateSince = sealed.lateSince;
     this.#store = options.store;
     this.#stream = sealed.stream;
     this.#revision = revision;
@@ -90,8 +95,7 @@ export class Checkpoint {
       const start = lookAtStream
         ? startIn(await lookAtStream(before && positionOf(before)), before)
         : vouchedFor(key, before);
-      const since = before === undefined ? {} : { since: before.since ?? before.epoch };
-      const record = { epoch, ...start, ...since };
+      const record = { epoch, ...start, ...(before && past(before, epoch)) };
       try {
         const revision = await store.write(key, record, entry?.revision ?? ABSENT);
         return new Checkpoint(options, before, record, revision);
@@ -102,14 +106,24 @@ export class Checkpoint {
     }
   }
 
-  /** The earliest epoch whose durable may still exist; undefined when there is none before this. */
+  /** The earliest epoch whose durable has yet to be removed; undefined when there is none before this. */
   get since(): number | undefined {
     return this.#since;
   }
 
-  /** The durables of all earlier epochs are gone; the next commit says so. */
+  /** The earliest epoch whose durable is to be removed once more; undefined when there is none. */
+  get lateSince(): number | undefined {
+    return this.#lateSince;
+  }
+
+  /** The durables of all earlier epochs are removed; the next commit says so. */
   tidied(): void {
     this.#since = undefined;
+  }
+
+  /** They are removed once more; the next commit says so. */
+  tidiedAgain(): void {
+    this.#lateSince = undefined;
   }
 
   /** When the stream was created. */
@@ -139,6 +153,7 @@ export class Checkpoint {
       sequence,
       stream: this.#stream,
       ...(this.#since === undefined ? {} : { since: this.#since }),
+      ...(this.#lateSince === undefined ? {} : { lateSince: this.#lateSince }),
       ...(troubles.length === 0 ? {} : { troubles: Object.fromEntries(troubles) }),
     };
     for (;;) {
@@ -158,6 +173,17 @@ export class Checkpoint {
       this.#revision = entry.revision;
     }
   }
+}
+
+/** Which earlier epochs have left something, or may have. */
+function past(
+  before: CheckpointRecord,
+  epoch: number,
+): Required<Pick<CheckpointRecord, "since" | "lateSince">> {
+  return {
+    since: before.since ?? before.epoch,
+    lateSince: Math.max(before.lateSince ?? before.epoch, epoch - MOST_LATE),
+  };
 }
 
 type Start = Pick<CheckpointRecord, "sequence" | "stream" | "troubles">;

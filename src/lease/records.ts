@@ -83,8 +83,13 @@ export interface CheckpointRecord {
   readonly sequence: number;
   /** When the stream was created: a stream of the same name made later has other messages. */
   readonly stream: string;
-  /** The earliest epoch whose durable may still exist; absent once those before `epoch` are gone. */
+  /** The earliest epoch whose durable has yet to be removed; absent once those before `epoch` are. */
   readonly since?: number;
+  /**
+   * The earliest epoch whose durable is to be removed once more, as it may come into being late; absent
+   * once that is done.
+   */
+  readonly lateSince?: number;
   /** By its sequence, what befell a message beyond `sequence`: the next owner goes on counting. */
   readonly troubles?: Readonly<Record<string, Trouble>>;
 }
@@ -216,6 +221,7 @@ export function parseCheckpoint(key: string, value: unknown): CheckpointRecord {
     isCount(value["sequence"]) &&
     typeof value["stream"] === "string" &&
     (value["since"] === undefined || isCount(value["since"])) &&
+    (value["lateSince"] === undefined || isCount(value["lateSince"])) &&
     (value["troubles"] === undefined || isTroubles(value["troubles"]))
   ) {
     return value as unknown as CheckpointRecord;

@@ -42,6 +42,19 @@ describe("a checkpoint", () => {
     expect((await seal(5)).since).toBe(4);
   });
 
+  test("remembers of which epochs durables may come into being late, of the last sixteen at most", async () => {
+    expect((await seal(1)).lateSince).toBeUndefined();
+    const second = await seal(2);
+    second.tidied();
+    await second.commit(5);
+    expect((await seal(3)).lateSince).toBe(1);
+    const later = await seal(20);
+    expect(later.lateSince).toBe(4);
+    later.tidiedAgain();
+    await later.commit(6);
+    expect((await seal(21)).lateSince).toBe(20);
+  });
+
   test("leaves the troubles of the earliest hundred messages to the next owner, and none of handled ones", async () => {
     const first = await seal(1);
     for (let sequence = 300; sequence > 0; sequence--) {

@@ -83,7 +83,6 @@ async function flow(concurrency?: KeyConcurrency): Promise<void> {
     stream: "S",
     workQueue: false,
     ackEach: false,
-    replicated: false,
     subject: "s",
     group: "G",
     dispatch: dispatchFor({ eachMessage }, concurrency),

@@ -6,23 +6,24 @@ import { ManualClock } from "../support/clock.ts";
 
 let clock: ManualClock;
 let removed: number[];
-let over: boolean;
+let done: string[];
 let ended: AbortController;
 let errors: unknown[];
 let remove: (epoch: number) => Promise<void>;
 
 beforeEach(() => {
-  [clock, removed, over, ended, errors] = [new ManualClock(), [], false, new AbortController(), []];
+  [clock, removed, done, ended, errors] = [new ManualClock(), [], [], new AbortController(), []];
   remove = async (epoch) => void removed.push(epoch);
 });
 
 /** An owner of epoch 5 begins to tidy. */
-function begin(replicated: boolean, since: number | undefined = 3): Tidying {
-  const checkpoint = { since, tidied: () => (over = true) };
+function begin(since?: number, lateSince?: number): Tidying {
+  const tidied = (): void => void done.push("tidied");
+  const tidiedAgain = (): void => void done.push("tidied again");
+  const checkpoint = { since, lateSince, tidied, tidiedAgain };
   const tidying = new Tidying({
     clock,
     lease: { epoch: 5, checkpoint } as unknown as Lease,
-    replicated,
     remove: (epoch) => remove(epoch),
     ended: ended.signal,
     onError: (error) => errors.push(error),
@@ -31,36 +32,33 @@ function begin(replicated: boolean, since: number | undefined = 3): Tidying {
   return tidying;
 }
 
-test("those of all epochs since the one on record are removed, and that is over", async () => {
-  expect(await begin(false).first).toBe(true);
-  await clock.advance(0);
-  expect([removed, over]).toEqual([[3, 4], true]);
-});
-
-test("in a cluster they are removed once more, as one may come into being late", async () => {
-  await begin(true).first;
+test("those of all epochs since the one on record are removed, and others once more when they may have come into being", async () => {
+  expect(await begin(3, 2).first).toBe(true);
   await clock.advance(14_999);
-  expect([removed, over]).toEqual([[3, 4], false]);
+  expect([removed, done]).toEqual([[3, 4], ["tidied"]]);
   await clock.advance(1);
-  expect([removed, over]).toEqual([[3, 4, 3, 4], true]);
+  expect([removed, done]).toEqual([
+    [3, 4, 2, 3, 4],
+    ["tidied", "tidied again"],
+  ]);
 });
 
-test("where there are none it is over at once", async () => {
-  await begin(true, 5).first;
-  await clock.advance(0);
-  expect([removed, over]).toEqual([[], true]);
+test("where there are none nothing is removed", async () => {
+  await begin().first;
+  await clock.advance(60_000);
+  expect([removed, done]).toEqual([[], ["tidied"]]);
 });
 
-test("they stay on record when the partition is given up before", async () => {
-  await begin(true).first;
+test("they stay on record to be removed once more when the partition is given up before", async () => {
+  await begin(3, 2).first;
   ended.abort();
   await clock.advance(60_000);
-  expect([removed, over]).toEqual([[3, 4], false]);
+  expect([removed, done]).toEqual([[3, 4], ["tidied"]]);
 });
 
 test("they stay on record when one cannot be removed, which is told", async () => {
   remove = () => Promise.reject(new Error("no answer"));
-  expect(await begin(false).first).toBe(false);
+  expect(await begin(3, 2).first).toBe(false);
   await clock.advance(60_000);
-  expect([over, errors.length]).toEqual([false, 1]);
+  expect([done, errors.length]).toEqual([[], 1]);
 });

@@ -90,10 +90,18 @@ export class Archive implements AsyncDisposable {
         next?: string;
         sequence?: number;
         since?: number;
+        lateSince?: number;
       };
       const common = { revision, at, partition: Number(name), epoch: record.epoch };
       if (kind === "checkpoint") {
-        return [{ kind, ...common, sequence: record.sequence ?? Number.NaN, since: record.since }];
+        return [
+          {
+            kind,
+            ...common,
+            sequence: record.sequence ?? Number.NaN,
+            since: record.lateSince ?? record.since,
+          },
+        ];
       }
       return [{ kind: "lease", ...common, owner: record.owner, next: record.next }];
     });
