@@ -41,6 +41,10 @@ export function roomFor(window: number): number {
   return window * ROOM;
 }
 
+/** How often, and with what pauses, it is tried to remove a durable of which it is not known whether it is there. */
+const REMOVALS = 10;
+const REMOVAL_PAUSE_MS = 1_000;
+
 /** Which partition's messages, and from where. */
 export interface DurableOptions {
   link: Link;
@@ -70,6 +74,16 @@ export interface DurableOptions {
  * It is not looked for first: nothing flows until it is there, and hardly ever is there one.
  */
 export async function openDurable(options: DurableOptions): Promise<ConsumerInfo> {
+  try {
+    return await open(options);
+  } catch (error) {
+    // It may come into being yet, and nobody else uses that of this epoch.
+    void removeUntilAnswered(options);
+    throw error;
+  }
+}
+
+async function open(options: DurableOptions): Promise<ConsumerInfo> {
   const { link, stream, group, partition, epoch, after, maxUncommitted } = options;
   const name = durableName(group, partition, epoch);
   for (;;) {
@@ -137,6 +151,17 @@ async function create(options: DurableOptions): Promise<ConsumerInfo> {
     });
   } catch (error) {
     throw fromNats(error, `create durable ${name} on stream ${stream}`);
+  }
+}
+
+async function removeUntilAnswered(options: DurableOptions): Promise<void> {
+  const { link, stream, group, partition, epoch } = options;
+  for (let tries = 0; tries < REMOVALS; tries++) {
+    try {
+      return await removeDurable(link, stream, durableName(group, partition, epoch));
+    } catch {
+      await setTimeout(REMOVAL_PAUSE_MS);
+    }
   }
 }
 

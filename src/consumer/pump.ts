@@ -30,10 +30,6 @@ import { Progress } from "./progress.ts";
 import type { Stallable } from "./stall-watch.ts";
 import { Tidying } from "./tidying.ts";
 
-/** How often, and with what pauses, it is tried to remove a durable of which it is not known whether it is there. */
-const REMOVALS = 10;
-const REMOVAL_PAUSE_MS = 1_000;
-
 /** What a pump needs. */
 export interface PumpOptions {
   clock: Clock;
@@ -184,7 +180,7 @@ export class Pump implements Watched, Stallable {
     if (workQueue) await this.#tidying.removeAll();
     await poison.open();
     const options = this.#durable(lease.epoch);
-    await this.#open(options);
+    if (!lease.prepared) await openDurable(options);
     // Held up for so long that the lease may be gone: leave nothing behind.
     if (!lease.trusted()) return this.#removeDurable(lease.epoch);
     this.#delivery = new Delivery({
@@ -268,27 +264,6 @@ export class Pump implements Watched, Stallable {
       maxUncommitted: roomFor(commit.window),
       creations,
     };
-  }
-
-  async #open(options: DurableOptions): Promise<void> {
-    if (this.lease.prepared) return;
-    try {
-      await openDurable(options);
-    } catch (error) {
-      // It may come into being yet, and nobody else uses that of this epoch.
-      void this.#removeUntilAnswered(options.epoch);
-      throw error;
-    }
-  }
-
-  async #removeUntilAnswered(epoch: number): Promise<void> {
-    for (let tries = 0; tries < REMOVALS; tries++) {
-      try {
-        return await this.#removeDurable(epoch);
-      } catch {
-        await this.#options.clock.sleep(REMOVAL_PAUSE_MS);
-      }
-    }
   }
 
   async #removeDurable(epoch: number): Promise<void> {
