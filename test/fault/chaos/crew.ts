@@ -46,6 +46,11 @@ export class Crew implements AsyncDisposable {
     return [...this.#running.keys()];
   }
 
+  /** Whether the member runs, and is not on its way out. */
+  stays(member: string): boolean {
+    return this.#running.get(member)?.told === "by itself";
+  }
+
   /** The process that a member is now. */
   processOf(member: string): string | undefined {
     return this.#running.get(member)?.process;

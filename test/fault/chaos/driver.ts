@@ -43,10 +43,11 @@ export async function carryOut(plan: Plan, options: DriverOptions): Promise<Evid
   await load.end();
   const behind = (): Promise<number> => archive.behind(plan.partitions);
   const caughtUp = await dwindles(behind, STANDSTILL_MS[plan.servers]);
-  // Only those who are still there can find out who has crashed; whom they leave there is a finding.
-  await within(boundMs(plan), async () =>
-    (await archive.members()).every((id) => crew.processOf(id) !== undefined),
-  );
+  // Only those who are still there can find out who has crashed, or could not get out by itself; whom they
+  // leave there is a finding.
+  const onlyThoseWhoStay = async (): Promise<boolean> =>
+    (await archive.members()).every((id) => crew.stays(id));
+  await within(boundMs(plan), onlyThoseWhoStay);
   await crew.disband(plan.drainTimeoutMs + LEAVE_MS);
   // Before anything is read, which makes a consumer.
   const left = await archive.left();
