@@ -5,21 +5,18 @@
  * PARTITIONS and MEMBERS name the sizes, as in `PARTITIONS=16,128,1024 MEMBERS=2,16,64`; ROUNDS how often
  * each change is made. NATS_SERVER is the server's program.
  */
-import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { EmbeddedServer } from "../src/index.ts";
 import { now } from "./clock.ts";
-import type { HostCommand, HostOptions, HostReport } from "./coordination/host.ts";
+import { Host } from "./coordination/host-process.ts";
 import { Watcher } from "./coordination/watcher.ts";
 import { median } from "./stats.ts";
 
-const HOST = fileURLToPath(new URL("./coordination/host.js", import.meta.url));
 /** The default of `session.ttlMs`. */
 const TTL_MS = 5_000;
 /** Members share processes, as 64 of these would be a benchmark of Node's start. */
@@ -148,41 +145,4 @@ async function freePort(): Promise<number> {
 
 function numbers(list: string): number[] {
   return list.split(",").map(Number);
-}
-
-/** A process with members. */
-class Host {
-  mb = 0;
-  readonly #child: ChildProcess;
-
-  private constructor(child: ChildProcess) {
-    this.#child = child;
-  }
-
-  static async start(options: HostOptions): Promise<Host> {
-    const child = fork(HOST, [JSON.stringify(options)]);
-    const host = new Host(child);
-    await new Promise<void>((resolve, reject) => {
-      child.once("exit", (code) => reject(new Error(`a host ended with exit code ${code}`)));
-      child.on("message", (report: HostReport) => {
-        if (report.type === "memory") host.mb = report.mb;
-        else if (report.type === "ready") resolve();
-      });
-    });
-    return host;
-  }
-
-  tell(type: HostCommand["type"], member: string): void {
-    this.#child.send({ type, member } satisfies HostCommand);
-  }
-
-  kill(): void {
-    this.#child.kill("SIGKILL");
-  }
-
-  async stop(): Promise<void> {
-    const exited = once(this.#child, "exit");
-    this.kill();
-    await exited;
-  }
 }
