@@ -156,11 +156,12 @@ async function create(options: DurableOptions): Promise<ConsumerInfo> {
 
 async function removeUntilAnswered(options: DurableOptions): Promise<void> {
   const { link, stream, group, partition, epoch } = options;
-  for (let tries = 0; tries < REMOVALS; tries++) {
+  for (let tries = 0; tries < REMOVALS && !link.connection.isClosed(); tries++) {
     try {
       return await removeDurable(link, stream, durableName(group, partition, epoch));
     } catch {
-      await setTimeout(REMOVAL_PAUSE_MS);
+      // No reason for the process to go on.
+      await setTimeout(REMOVAL_PAUSE_MS, undefined, { ref: false });
     }
   }
 }

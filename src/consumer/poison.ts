@@ -72,8 +72,8 @@ export class PoisonOfPartition {
   readonly #replayed = new WeakMap<Message, number>();
   /** The dead letters that are being tried again. */
   readonly #underWay = new Set<number>();
-  /** What was set aside while its handler hung, which may yet return and fail. */
-  readonly #aside = new WeakSet<Message>();
+  /** The sequences of what was set aside; a handler that hung may yet return and fail. */
+  readonly #aside = new Set<number>();
 
   constructor(options: PoisonOfPartitionOptions) {
     this.#options = options;
@@ -147,7 +147,7 @@ export class PoisonOfPartition {
   async setAside(message: Message, failure: Failure): Promise<void> {
     const { letters, group, memberId, partition, onSetAside } = this.#options;
     const { key, subject, sequence, timestamp, headers, data } = message;
-    if (this.#aside.has(message)) return;
+    if (this.#aside.has(sequence)) return;
     let deadLetter = this.#replayed.get(message);
     if (deadLetter === undefined) {
       const origin = { subject, sequence, timestamp };
@@ -156,8 +156,8 @@ export class PoisonOfPartition {
       this.#parked.add(keyToken(key));
     }
     // It may have failed and been found hanging at the same time.
-    if (this.#aside.has(message)) return;
-    this.#aside.add(message);
+    if (this.#aside.has(sequence)) return;
+    this.#aside.add(sequence);
     this.#underWay.delete(deadLetter);
     onSetAside({ ...failure, message, deadLetter });
   }

@@ -78,6 +78,15 @@ async function replay(seq: number, id: number, group = "G"): Promise<Message> {
   return read instanceof Message ? read : expect.fail(`nothing to replay, but ${read}`);
 }
 
+test("what was set aside while its handler hung is not set aside again when that fails after all", async () => {
+  follow("dead-letter", 1);
+  const hung = raw(7, "a1");
+  await handling.setAside(Message.from(hung, 0), "stalled");
+  broken.add("a1");
+  expect(await handle(Message.from(hung, 0))).toBe("handled");
+  expect(told.map(({ reason }) => reason)).toEqual(["stalled"]);
+});
+
 describe("a message that keeps failing", () => {
   test("is set aside after its attempts, and counts as handled", async () => {
     follow("dead-letter");
