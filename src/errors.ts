@@ -31,6 +31,8 @@ const RETRIABLE = {
   STREAM_UNSUITABLE: false,
   /** The stream is at a limit and refuses new messages. */
   STREAM_FULL: true,
+  /** The stream, or its account, permits no more consumers, of which each partition needs one. */
+  CONSUMER_LIMIT: true,
   /** The partition count differs from the one the subject was set up with. */
   PARTITION_COUNT_MISMATCH: false,
   /** The partition count was left out and the server does not know one yet. */

@@ -8,12 +8,14 @@ import {
 import type PQueue from "p-queue";
 import { setTimeout } from "node:timers/promises";
 import { nanos } from "@nats-io/transport-node";
+import { DocktorError } from "../errors.ts";
 import type { Link } from "../nats/connection.ts";
 import { findConsumer } from "../nats/consumer.ts";
 import {
   fromNats,
   isConsumerConflict,
   isConsumerExists,
+  isConsumerLimit,
   isConsumerNotFound,
   isStreamNotFound,
 } from "../nats/errors.ts";
@@ -150,7 +152,13 @@ async function create(options: DurableOptions): Promise<ConsumerInfo> {
       ...startOf(options),
     });
   } catch (error) {
-    throw fromNats(error, `create durable ${name} on stream ${stream}`);
+    const doing = `create durable ${name} on stream ${stream}`;
+    if (!isConsumerLimit(error)) throw fromNats(error, doing);
+    throw new DocktorError(
+      "CONSUMER_LIMIT",
+      `cannot ${doing}: it has as many consumers as it permits, and each group needs one of every partition, and up to three while partitions move; raise max_consumers of the stream, as "nats stream edit ${stream} --max-consumers 100000" does on a server from 2.15 on, or the limit of its account or server (default_max_consumers)`,
+      { cause: error },
+    );
   }
 }
 

@@ -19,6 +19,12 @@ const ATOMIC_WHEN_REPLICATED = "2.9.21";
  */
 const ACKS_ALL_AT_ONCE = "2.10.17";
 
+/**
+ * From this release on, a stream that names no limit of consumers has one of 1,000, unless the server's
+ * configuration (`default_max_consumers`) or the account says otherwise.
+ */
+const LIMITS_CONSUMERS = "2.15.0";
+
 function parts(version: string): number[] {
   return version.split(/[.-]/).slice(0, 3).map(Number);
 }
@@ -51,6 +57,11 @@ export function requireSupportedServer(connection: NatsConnection): void {
 /** Whether the ack of one message had better stand for all before it, or each be given one. */
 export function acksAllAtOnce(connection: NatsConnection): boolean {
   return !isOlder(connection.info?.version ?? "unknown", ACKS_ALL_AT_ONCE);
+}
+
+/** Whether a stream that names no limit of consumers has one all the same. */
+export function limitsConsumers(connection: NatsConnection): boolean {
+  return !isOlder(connection.info?.version ?? "unknown", LIMITS_CONSUMERS);
 }
 
 /**

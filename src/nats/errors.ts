@@ -6,6 +6,7 @@ import { DocktorError, type ErrorCode, messageOf } from "../errors.ts";
 /** The server's own error numbers that docktor tells apart. */
 const API = {
   consumerExists: 10148,
+  consumerLimit: 10026,
   consumerNameInUse: 10013,
   consumerNotCreated: 10012,
   consumerNotFound: 10014,
@@ -58,6 +59,11 @@ export function isConsumerExists(error: unknown): boolean {
 export function isConsumerConflict(error: unknown): boolean {
   const code = apiCode(error instanceof DocktorError ? error.cause : error);
   return isConsumerExists(error) || code === API.consumerNotCreated;
+}
+
+/** Whether the stream, or its account, permits no more consumers, or not as many as the stream was to. */
+export function isConsumerLimit(error: unknown): boolean {
+  return apiCode(error) === API.consumerLimit;
 }
 
 /** Whether no message matched. */

@@ -7,7 +7,7 @@ import {
   type StreamInfo,
 } from "@nats-io/jetstream";
 import { DocktorError } from "../errors.ts";
-import { fromNats, isStreamNotFound, isSubjectOverlap } from "./errors.ts";
+import { fromNats, isConsumerLimit, isStreamNotFound, isSubjectOverlap } from "./errors.ts";
 
 /** What a stream must be able to hold. */
 export interface StreamRequirements {
@@ -21,6 +21,8 @@ export interface StreamRequirements {
    * configuration. A stream that exists is never changed.
    */
   ensureStream?: boolean | Partial<StreamConfig>;
+  /** How many consumers a new stream is to permit, if the account does; undefined for the server's default. */
+  maxConsumers?: number;
 }
 
 /** A stream that can serve. */
@@ -89,19 +91,32 @@ async function findOrCreate(
     }
   }
   try {
-    const info = await manager.streams.add({
-      storage: StorageType.File,
-      ...(typeof ensureStream === "object" ? ensureStream : {}),
-      name: stream,
-      subjects: [...wanted.createSubjects],
-    });
-    return { info, created: true };
+    return { info: await create(manager, wanted), created: true };
   } catch (error) {
     // Another process may have created it in between; then it is there now.
     const raced = await manager.streams.info(stream).catch(() => undefined);
     if (raced !== undefined) return { info: raced, created: false };
     if (isSubjectOverlap(error)) throw await explainOverlap(manager, wanted, error);
     throw fromNats(error, `create stream ${stream}`);
+  }
+}
+
+async function create(manager: JetStreamManager, wanted: StreamRequirements): Promise<StreamInfo> {
+  const { stream, createSubjects, ensureStream, maxConsumers } = wanted;
+  const config = {
+    storage: StorageType.File,
+    ...(maxConsumers === undefined ? {} : { max_consumers: maxConsumers }),
+    ...(typeof ensureStream === "object" ? ensureStream : {}),
+    name: stream,
+    subjects: [...createSubjects],
+  };
+  try {
+    return await manager.streams.add(config);
+  } catch (error) {
+    // An account with a limit of its own permits what is below that.
+    if (maxConsumers === undefined || !isConsumerLimit(error)) throw error;
+    const { maxConsumers: _, ...rest } = wanted;
+    return await create(manager, rest);
   }
 }
 

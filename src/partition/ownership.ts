@@ -98,9 +98,12 @@ export class Ownership {
     void this.#run(partition, () => this.#claim(partition));
   }
 
-  /** Ends work in good order, or at once when that takes too long, and frees the partition for `next`. */
-  release(lease: Lease, next: string | undefined): void {
-    void this.#run(lease.partition, () => this.#release(lease, next));
+  /**
+   * Ends work in good order, or at once when that takes too long, and frees the partition for whoever is
+   * next by then.
+   */
+  release(lease: Lease, nextOwner: () => string | undefined): void {
+    void this.#run(lease.partition, () => this.#release(lease, nextOwner));
   }
 
   /** Frees a stray partition for `next`: there is no work to end. */
@@ -187,18 +190,21 @@ export class Ownership {
     }
   }
 
-  async #release(lease: Lease, next: string | undefined): Promise<void> {
+  async #release(lease: Lease, nextOwner: () => string | undefined): Promise<void> {
     const { clock, session, work, drainTimeoutMs } = this.#options;
     const { partition } = lease;
     try {
-      const moves = next !== undefined && next !== session.memberId;
+      const planned = nextOwner();
+      const moves = planned !== undefined && planned !== session.memberId;
       const prepared = moves && (await inTime(clock, drainTimeoutMs, work.prepare(lease)));
       const begunAt = clock.now();
       // What is cut off fails to commit later, as it should.
       const finished = work.finish(lease).then(() => true);
       if (!(await inTime(clock, drainTimeoutMs, finished)))
-        return await this.#cutOff(lease, overdue(lease, drainTimeoutMs), next, {});
+        return await this.#cutOff(lease, overdue(lease, drainTimeoutMs), nextOwner(), {});
       if (this.#owned.get(partition) !== lease) return;
+      // Others may have come meanwhile: the partition would move once more.
+      const next = nextOwner();
       const mark: ReleaseMark = prepared === true ? { prepared: work.durableSettings } : {};
       this.#written.set(partition, await lease.release(next, mark));
       if (this.#owned.delete(partition)) work.released(lease, next, clock.now() - begunAt);

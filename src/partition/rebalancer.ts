@@ -98,7 +98,9 @@ export class Rebalancer {
     const isOurs = owner === this.#options.session.memberId && !this.#restarts;
     const lease = this.#ownership.leaseOf(partition);
     if (lease !== undefined) {
-      if (!isOurs || this.#interrupted.has(lease)) this.#ownership.release(lease, owner);
+      if (!isOurs || this.#interrupted.has(lease)) {
+        this.#ownership.release(lease, () => this.#plan()[partition]);
+      }
     } else if (isOurs) {
       if (this.#claimable(partition)) this.#ownership.claim(partition);
     } else if (this.#ownership.isStray(partition)) {

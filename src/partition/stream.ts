@@ -1,9 +1,16 @@
 /** The stream of a partitioned subject: opened, checked, and its partition count agreed on. */
 import type { StreamConfig } from "@nats-io/jetstream";
+import { limitsConsumers } from "../nats/capabilities.ts";
 import type { Link } from "../nats/connection.ts";
 import { openStream } from "../nats/stream.ts";
 import { allPartitionSubjects, partitionSubjects } from "./names.ts";
 import { agreeOnPartitions, readTopology, type TopologyScope, unknownCount } from "./topology.ts";
+
+/**
+ * How many consumers a stream is to permit that docktor makes: each group has one of a partition, and up to
+ * three while it moves.
+ */
+const MOST_CONSUMERS = 100_000;
 
 /** What is to be opened. */
 export interface PartitionedStreamOptions extends TopologyScope {
@@ -39,6 +46,7 @@ export async function openPartitionedStream(
     subjects: partitionSubjects(subject, count ?? 1),
     createSubjects: [allPartitionSubjects(subject)],
     ensureStream,
+    ...(limitsConsumers(link.connection) ? { maxConsumers: MOST_CONSUMERS } : {}),
   });
   const scope = { stream, subject, replicas: config.num_replicas };
   const agreed = await agreeOnPartitions(link, {

@@ -9,6 +9,7 @@ import {
 } from "../../src/consumer/durable.ts";
 import { findBucket } from "../../src/lease/kv-store.ts";
 import { leaseKey } from "../../src/lease/records.ts";
+import { Producer } from "../../src/producer/producer.ts";
 import { isOlder } from "../../src/nats/capabilities.ts";
 import type { Link } from "../../src/nats/connection.ts";
 import { durableName, leasesBucket } from "../../src/partition/names.ts";
@@ -171,4 +172,45 @@ describeOnEachServer("opening the durable of an epoch", ({ start, version }) => 
     });
     expect([owner.errors, other.errors]).toEqual([[], []]);
   });
+
+  test("says what to raise when the stream permits no more consumers", async () => {
+    const { url } = await start();
+    const connection = await link(url);
+    await connection.manager.streams.add({
+      name: STREAM,
+      subjects: [`${SUBJECT}.p.*`],
+      max_consumers: 1,
+    });
+    await openDurable(optionsOn(connection));
+    await expect(openDurable({ ...optionsOn(connection), epoch: 2 })).rejects.toMatchObject({
+      code: "CONSUMER_LIMIT",
+      message: expect.stringContaining("raise max_consumers of the stream") as string,
+    });
+  });
+
+  test("a stream that docktor makes permits more durables than servers do by default", async () => {
+    const { url } = await start();
+    await makeStream(url);
+    const options = optionsOn(await link(url));
+    const partitions = Array.from({ length: 1_100 }, (_, partition) => partition);
+    const made = partitions.map((partition) => createDurable({ ...options, partition }));
+    await expect(Promise.all(made)).resolves.toHaveLength(1_100);
+  });
+
+  test("docktor makes a stream also where the account permits few consumers", async () => {
+    const { url } = await start({
+      extraConfig: `
+        accounts { A { jetstream { max_consumers: 50 }, users: [{ user: a, password: a }] } }
+        no_auth_user: a`,
+    });
+    await makeStream(url);
+    const { manager } = await link(url);
+    expect((await manager.streams.info(STREAM)).config.name).toBe(STREAM);
+  });
 });
+
+async function makeStream(servers: string): Promise<void> {
+  const topology = { stream: STREAM, subject: SUBJECT, partitions: 4 };
+  const producer = await Producer.connect({ servers, ...topology, ensureStream: true });
+  await producer.close();
+}

@@ -118,6 +118,21 @@ describe("a release", () => {
     expect(await group.stored(1)).toEqual({ epoch: 1, next: "b" });
   });
 
+  test("is for whoever is next when it is written, so that the partition does not move twice", async () => {
+    group.work.onPrepare = async () => {
+      await group.clock.sleep(100);
+      return true;
+    };
+    await group.joinAlone(2);
+    await group.roster({ a: {}, b: {} });
+    await group.settled();
+    expect(group.work.news()).toEqual(["prepare 1"]);
+    await group.roster({ a: {}, c: {} });
+    await group.clock.advance(100);
+    expect(group.work.news()).toEqual(["finish 1", "released 1 to c after 0 ms"]);
+    expect(await group.stored(1)).toEqual({ epoch: 1, next: "c", prepared: "all 512" });
+  });
+
   test("for anyone is not prepared: a member drains and nobody is there to follow", async () => {
     const rebalancer = await group.joinAlone(1);
     await group.roster({ a: { state: "draining" } });
