@@ -52,6 +52,9 @@ const FAILED: readonly Run[] = [
   // A durable came into being after it was given up and removed.
   { on: "oldest", servers: 1, seed: 7124, durationMs: 30_000 },
   { on: "oldest", servers: 3, seed: 6209, durationMs: 30_000 },
+  // The driver was wrong: a restarted node dropped writes that it was to keep, or did not know of a stream yet.
+  { on: "oldest", servers: 3, seed: 14005, durationMs: 30_000 },
+  { on: "oldest", servers: 3, seed: 14011, durationMs: 30_000 },
   // The judge was wrong: it did not know the error for a connection that breaks.
   { on: "oldest", servers: 1, seed: 3002, durationMs: 30_000 },
   { on: "oldest", servers: 1, seed: 3009, durationMs: 30_000 },

@@ -1,7 +1,9 @@
 /** What the servers hold: the observer that no member can deceive. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { JetStreamManager } from "@nats-io/jetstream";
 import { openBucket } from "../../../src/lease/kv-store.ts";
 import { type Link, openLink } from "../../../src/nats/connection.ts";
+import { isStreamNotFound } from "../../../src/nats/errors.ts";
 import type { Evidence, Roster, Stored, Write } from "./evidence.ts";
 import type { StreamRole } from "./plan.ts";
 
@@ -17,6 +19,8 @@ export const STREAMS: Readonly<Record<StreamRole, string>> = {
   sessions: `KV_${SESSIONS}`,
 };
 
+const FOUND_WITHIN_MS = 10_000;
+
 /** Reads what a group and its stream have come to. */
 export class Archive implements AsyncDisposable {
   readonly #link: Link;
@@ -28,12 +32,19 @@ export class Archive implements AsyncDisposable {
   /**
    * Makes the bucket of leases and checkpoints before any member does, and has it keep every write
    * for ever: so none can be missed, however soon the next one follows.
+   *
+   * It is made anew with that setting: a node of version 2.9 that is started again goes by the settings that
+   * a stream was made with, and drops what those do not keep, until it hears of a change.
    */
   static async open(url: string, replicas: number): Promise<Archive> {
     const link = await openLink({ servers: url }, "chaos archive");
+    const { streams } = link.manager;
     await openBucket(link, LEASES, { replicas });
-    const { config } = await link.manager.streams.info(STREAMS.leases);
-    await link.manager.streams.update(STREAMS.leases, { ...config, max_msgs_per_subject: -1 });
+    await onceFound(async () => {
+      const { config } = await streams.info(STREAMS.leases);
+      await streams.delete(STREAMS.leases);
+      await streams.add({ ...config, max_msgs_per_subject: -1 });
+    });
     return new Archive(link);
   }
 
@@ -176,6 +187,17 @@ interface Message {
   readonly at: number;
   readonly data: string;
   readonly key: string;
+}
+
+/** Tries a step again for a while: nodes that have just come together may not know of a stream at first. */
+async function onceFound(step: () => Promise<void>): Promise<void> {
+  for (const endsAt = performance.now() + FOUND_WITHIN_MS; ; await sleep(100)) {
+    try {
+      return await step();
+    } catch (error) {
+      if (!isStreamNotFound(error) || performance.now() > endsAt) throw error;
+    }
+  }
 }
 
 async function last(
