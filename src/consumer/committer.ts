@@ -43,6 +43,10 @@ export class Committer<T extends Acknowledgeable> {
   #stopped = false;
   /** Whether the checkpoint has something to write although nothing more is handled. */
   #noted = false;
+  /** What was acked last, where one ack stands for all before it. */
+  #acked: T | undefined;
+  /** Whether that ack may be lost. */
+  #doubtful = false;
 
   constructor(options: CommitterOptions<T>) {
     this.#options = options;
@@ -75,6 +79,20 @@ export class Committer<T extends Acknowledgeable> {
     };
     this.#running = committing.then(settled, settled);
     await committing;
+  }
+
+  /** Whoever led the durable may be gone, and acks with it. */
+  doubtAck(): void {
+    this.#doubtful = true;
+  }
+
+  /**
+   * Repeats the last ack once if it may be lost: a server that waits for it sends nothing more, and so no later
+   * ack makes up for it.
+   */
+  repeatAck(): void {
+    if (this.#doubtful && !this.#stopped && this.#options.lease.trusted()) this.#acked?.ack();
+    this.#doubtful = false;
   }
 
   /** Commits nothing any more. */
@@ -136,6 +154,10 @@ export class Committer<T extends Acknowledgeable> {
     // Held up since: whatever it acked now, the next owner has dealt with.
     if (!lease.trusted()) return;
     if (ackEach) for (const message of committed) message.ack();
-    else floor.ack();
+    else {
+      floor.ack();
+      this.#acked = floor;
+      this.doubtAck();
+    }
   }
 }

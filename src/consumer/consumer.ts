@@ -7,6 +7,7 @@ import { followChanges } from "../nats/connection-changes.ts";
 import type { Handlers } from "./handlers.ts";
 import { Membership } from "./membership.ts";
 import { type ConsumerOptions, type ConsumerSettings, resolveOptions } from "./options.ts";
+import { refusalIn } from "./refusal.ts";
 import { openResources, type Resources } from "./resources.ts";
 import { Workload } from "./workload.ts";
 
@@ -215,6 +216,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
     });
     this.#unwatch = followChanges(connection, (change) => {
       if (change.type === "disconnect") this.#onError(disconnected(change.server));
+      const refusal = refusalIn(change, this.#settings);
+      if (refusal !== undefined) this.#onError(refusal);
       if (change.type !== "reconnect") return;
       // Messages on their way were lost with the connection, and watches may be, too.
       this.#membership?.refresh();

@@ -15,6 +15,12 @@ export interface DeliveryOptions
   ackEach: boolean;
   /** Whether the server sends nothing more before something is committed. */
   isFull: () => boolean;
+  /** The server is there, and sends nothing for now. */
+  onQuiet: () => void;
+  /** Heartbeats are missed, and whoever is there now is asked again. */
+  onSilent: () => void;
+  /** Whether {@link Delivery.gapsUpTo} will be asked. */
+  tellsGaps: boolean;
   /** The durable is gone, or messages were lost on their way: nothing more will come. */
   onInterrupted: () => void;
 }
@@ -47,6 +53,8 @@ export class Delivery {
   #started = false;
   #closed = false;
 
+  #heard = false;
+
   /** Starts the flow. */
   constructor(options: DeliveryOptions) {
     this.#options = options;
@@ -55,12 +63,15 @@ export class Delivery {
       ...options,
       onMessage: (raw) => this.#receive(raw),
       onHeartbeat: (deliveries) => {
+        this.#heard = true;
         // What was sent and did not come would be missed only with the next message.
         if (deliveries > this.#deliveries) this.interrupt();
+        else options.onQuiet();
       },
       onSilent: () => {
         // Who answers may have changed, as with the node that led the durable: acks may have gone with it.
         if (options.ackEach) this.interrupt();
+        else options.onSilent();
       },
       onGone: () => this.interrupt(),
     });
@@ -81,16 +92,21 @@ export class Delivery {
     return this.#sequence;
   }
 
+  /** Whether the server has ever shown that it is there. */
+  get heard(): boolean {
+    return this.#heard || this.begun;
+  }
+
   /** Whether anything was received. */
   get begun(): boolean {
     return this.#deliveries > 0;
   }
 
   /**
-   * Told that the stream holds nothing up to `last`: the range of sequences that this flow can
-   * not receive any more, and waits for no longer; undefined when it has missed nothing.
+   * Told that the stream holds nothing up to `last`: the ranges of sequences that this flow can not
+   * receive any more, and waits for no longer.
    */
-  gapUpTo(last: number): Gap | undefined {
+  gapsUpTo(last: number): Gap[] {
     const { after } = this.#options;
     // At first, what lies between the start and the first message; later, what was to come next.
     const gap = this.#started
@@ -98,13 +114,14 @@ export class Delivery {
       : { first: after + 1, last: Math.min(last, (this.#first ?? Infinity) - 1) };
     const started = this.#started;
     this.#started = true;
+    const gaps = this.#missedAtStops(last);
     if (gap.last < gap.first || (started && !this.#behind && !this.#stopped)) {
       // What came since the flow could go on would have been sent.
       this.#stopped &&= this.#isStopped;
-      return this.#missedAtStop(last);
+      return gaps;
     }
     this.#sequence = Math.max(this.#sequence, gap.last);
-    return gap;
+    return started ? [...gaps, gap] : [gap, ...gaps];
   }
 
   /** Nothing more will come in order: ends the flow and says so. */
@@ -128,7 +145,8 @@ export class Delivery {
     if (deliverySequence !== ++this.#deliveries) return this.interrupt();
     this.#behind = pending > 0;
     if (seq <= this.#sequence) return this.#repeated(delivered);
-    if (this.#stopped) this.#stops.push({ first: this.#sequence + 1, last: seq - 1 });
+    const { tellsGaps } = this.#options;
+    if (this.#stopped && tellsGaps) this.#stops.push({ first: this.#sequence + 1, last: seq - 1 });
     this.#first ??= seq;
     this.#sequence = seq;
     this.#options.onMessage(delivered);
@@ -141,11 +159,11 @@ export class Delivery {
   }
 
   /** What is gone of that which was to come when the flow had to stop. */
-  #missedAtStop(last: number): Gap | undefined {
+  #missedAtStops(last: number): Gap[] {
     const missed = this.#stops
       .splice(0)
-      .find(({ first, last: end }) => first <= Math.min(last, end));
-    return missed && { first: missed.first, last: Math.min(missed.last, last) };
+      .filter(({ first, last: end }) => first <= Math.min(last, end));
+    return missed.map(({ first, last: end }) => ({ first, last: Math.min(end, last) }));
   }
 
   /**

@@ -14,7 +14,7 @@ export interface Watched {
   /** Everything up to this sequence has been received, or is handled, or is gone. */
   readonly position: number;
   /** Goes on behind what it missed of the sequences up to `last`, which are gone. */
-  gapUpTo(last: number): Gap | undefined;
+  gapsUpTo(last: number): readonly Gap[];
   /** Starts anew from the checkpoint. */
   interrupt(): void;
 }
@@ -49,10 +49,7 @@ export class GapWatch<P extends Watched> {
       const { state } = await look();
       for (const { pump, position } of before) {
         if (state.last_seq < position) pump.interrupt();
-        else {
-          const gap = pump.gapUpTo(state.first_seq - 1);
-          if (gap !== undefined) onGap(pump, gap);
-        }
+        else for (const gap of pump.gapsUpTo(state.first_seq - 1)) onGap(pump, gap);
       }
     } catch (error) {
       onError(toDocktorError(error));

@@ -28,8 +28,6 @@ export interface InboxOptions {
 export class Inbox {
   readonly #options: InboxOptions;
   readonly #waiting = new Fifo<Delivered>();
-  /** Those under way that stand for a dead letter, by their sequence. */
-  readonly #replayed = new Map<number, Message>();
   #singly: number;
   #closed = false;
   #wake = (): void => {};
@@ -39,21 +37,12 @@ export class Inbox {
     this.#singly = options.singly;
   }
 
-  /** The earliest message that is under way; undefined when none is, or it is not read yet. */
-  get oldest(): Message | undefined {
-    const { progress, partition } = this.#options;
-    const { oldest } = progress;
-    if (oldest === undefined) return undefined;
-    if (decodeReplay(oldest.raw) === undefined) return Message.from(oldest, partition);
-    return this.#replayed.get(oldest.seq);
-  }
-
   /** How many messages were delivered and are not committed. */
   get open(): number {
     return this.#waiting.size + this.#options.progress.uncommitted;
   }
 
-  /** How many messages were delivered and are not handled. */
+  /** How many messages were delivered and are not handled. What is handled behind one that is not is bounded by the window. */
   get held(): number {
     return this.#waiting.size + this.#options.progress.underWay;
   }
@@ -117,10 +106,7 @@ export class Inbox {
 
   /** The messages are handled. */
   finish(messages: readonly Message[]): void {
-    for (const { sequence } of messages) {
-      this.#options.progress.finish(sequence);
-      this.#replayed.delete(sequence);
-    }
+    for (const { sequence } of messages) this.#options.progress.finish(sequence);
     this.#options.onFinished(messages.length);
   }
 
@@ -138,7 +124,6 @@ export class Inbox {
     this.#singly--;
     progress.start(delivered);
     const message = await readReplay(delivered);
-    if (message instanceof Message) this.#replayed.set(delivered.seq, message);
     if (message !== undefined) return message;
     progress.finish(delivered.seq);
     onFinished(1);

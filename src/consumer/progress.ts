@@ -41,14 +41,9 @@ export class Progress<T extends Sequenced> {
     return this.#open.size + this.#committable;
   }
 
-  /** Items started and not finished, or finished behind one that is not. */
+  /** Items started and not finished. */
   get underWay(): number {
-    return this.#open.size;
-  }
-
-  /** The earliest item that is started and not finished. */
-  get oldest(): T | undefined {
-    return this.#open.first;
+    return this.#open.size - this.#finished.size;
   }
 
   /** Items must be started in order. */

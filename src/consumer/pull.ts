@@ -126,7 +126,11 @@ export class Pull {
       expires: nanos(EXPIRES_MS),
       idle_heartbeat: nanos(heartbeatMs),
     };
-    this.#asked += batch;
-    link.connection.publish(this.#subject, JSON.stringify(request), { reply: this.#inbox });
+    try {
+      link.connection.publish(this.#subject, JSON.stringify(request), { reply: this.#inbox });
+      this.#asked += batch;
+    } catch {
+      // The connection is being closed, and nothing more will come.
+    }
   }
 }

@@ -3,7 +3,7 @@
  * long as its lease lasts.
  */
 import type PQueue from "p-queue";
-import type { Clock } from "../clock.ts";
+import { type Clock, slept } from "../clock.ts";
 import { type DocktorError, toDocktorError } from "../errors.ts";
 import type { Lease } from "../lease/lease.ts";
 import type { Link } from "../nats/connection.ts";
@@ -29,6 +29,9 @@ import type { PoisonOfPartition } from "./poison.ts";
 import { Progress } from "./progress.ts";
 import type { Stallable } from "./stall-watch.ts";
 import { Tidying } from "./tidying.ts";
+
+/** How long to wait with a partition of which nothing has come, before it is claimed anew. */
+const PAUSE_MS = 250;
 
 /** What a pump needs. */
 export interface PumpOptions {
@@ -67,8 +70,8 @@ export class Pump implements Watched, Stallable {
   readonly #handling: Handling;
   /** Aborts when no further handler may start, whether handing over or lost. */
   readonly #ending = new AbortController();
-  /** How many messages were handed over last, to one call. */
-  #batchSize = 0;
+  /** What the handler is being called with, by the first sequence. */
+  readonly #calls = new Map<number, readonly Message[]>();
   #committed = false;
   #lastStarted = 0;
   #mustReach = 0;
@@ -121,7 +124,8 @@ export class Pump implements Watched, Stallable {
       singly: troubles.some(({ stalled }) => stalled) ? window : 0,
       readReplay: (delivered) => this.#handling.read(delivered),
       onEmpty: () => {
-        if (this.#delivery?.behind !== true) return;
+        // The wait for the first message says nothing of the handler.
+        if (this.#delivery?.begun !== true || !this.#delivery.behind) return;
         this.#credit.starved();
         this.#delivery.more();
       },
@@ -139,7 +143,7 @@ export class Pump implements Watched, Stallable {
   }
 
   get oldest(): number | undefined {
-    return this.#progress.oldest?.seq;
+    return this.#calls.size === 0 ? undefined : Math.min(...this.#calls.keys());
   }
 
   /** Counts the hanging of the oldest message as a failure; returns whether it has hung before. */
@@ -158,14 +162,14 @@ export class Pump implements Watched, Stallable {
    * of the batch may be to blame.
    */
   async setStalledAside(): Promise<void> {
-    const message = this.#inbox.oldest;
-    if (message === undefined || this.#batchSize > 1) return;
+    const [message, ...others] = this.#calls.get(this.oldest ?? 0) ?? [];
+    if (message === undefined || others.length > 0) return;
     const outcome = await this.#handling.setAside(message, "stalled");
     if (outcome === "handled") this.#inbox.finish([message]);
   }
 
-  gapUpTo(last: number): Gap | undefined {
-    return this.#delivery?.gapUpTo(last);
+  gapsUpTo(last: number): readonly Gap[] {
+    return this.#delivery?.gapsUpTo(last) ?? [];
   }
 
   interrupt(): void {
@@ -198,7 +202,11 @@ export class Pump implements Watched, Stallable {
       committed: () => lease.checkpoint.sequence,
       ackEach: this.#options.ackEach,
       isFull: () => this.#inbox.open >= roomFor(commit.window),
-      onInterrupted: this.#options.onInterrupted,
+      onQuiet: () => this.#committer.repeatAck(),
+      onSilent: () => this.#committer.doubtAck(),
+      // A work queue removes what is handled: nothing is missing there.
+      tellsGaps: !workQueue,
+      onInterrupted: () => void this.#interrupted(),
     });
     if (this.#ending.signal.aborted) return this.#delivery.close();
     this.#dispatching = this.#options.dispatch(this.#intake());
@@ -271,6 +279,13 @@ export class Pump implements Watched, Stallable {
     await removeDurable(link, stream, durableName(group, lease.partition, epoch));
   }
 
+  /** Where nothing has come at all, the next durable may fare no better, and there is to be no rush of them. */
+  async #interrupted(): Promise<void> {
+    const { clock, onInterrupted } = this.#options;
+    if (this.#delivery?.heard !== true) await slept(clock, PAUSE_MS, this.#ending.signal);
+    onInterrupted();
+  }
+
   #end(): void {
     if (!this.#ending.signal.aborted) this.#mustReach = this.#lastStarted;
     this.#ending.abort();
@@ -300,10 +315,14 @@ export class Pump implements Watched, Stallable {
   }
 
   #handle(messages: readonly Message[], call: Call): Outcome | Promise<Outcome> {
-    this.#batchSize = messages.length;
     const handling = this.#handling.handle(messages, call);
     if (typeof handling === "string") return this.#handled(messages, handling);
-    return handling.then((outcome) => this.#handled(messages, outcome));
+    const first = messages[0]?.sequence ?? 0;
+    this.#calls.set(first, messages);
+    return handling.then((outcome) => {
+      this.#calls.delete(first);
+      return this.#handled(messages, outcome);
+    });
   }
 
   #handled(messages: readonly Message[], outcome: Outcome): Outcome {

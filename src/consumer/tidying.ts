@@ -39,15 +39,24 @@ export class Tidying {
 
   /** Begins, beside the work. */
   start(): void {
-    this.#first = this.#try(() => this.removeAll());
+    const { checkpoint } = this.#options.lease;
+    this.#first = this.#try(() => this.#removeFrom(checkpoint.since));
     void this.#removeAgain();
   }
 
-  /** Removes all of them, once. */
+  /**
+   * Begins ahead of the work; resolves when all are removed, late ones included: where one that is left
+   * keeps this owner from making its own.
+   */
   async removeAll(): Promise<void> {
-    const { checkpoint } = this.#options.lease;
-    await this.#remove(checkpoint.since);
-    checkpoint.tidied();
+    const { since = Infinity, lateSince = Infinity } = this.#options.lease.checkpoint;
+    await this.#removeFrom(Math.min(since, lateSince));
+    void this.#removeAgain();
+  }
+
+  async #removeFrom(since: number | undefined): Promise<void> {
+    await this.#remove(since);
+    this.#options.lease.checkpoint.tidied();
   }
 
   async #remove(since: number | undefined): Promise<void> {

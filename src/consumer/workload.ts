@@ -62,14 +62,14 @@ export class Workload implements PartitionWork {
     this.#look = freshly(() => readStream(link.manager, options.settings.stream));
     this.#gaps = new GapWatch({
       look: this.#look,
-      pumps: () => [...this.#pumps.values()],
+      pumps: () => this.#working,
       onGap: ({ lease }, gap) => this.#tellGap(lease, gap),
       onError: options.onError,
     });
     this.#stalls = new StallWatch({
       clock: systemClock,
       afterMs: options.settings.stallAfterMs,
-      pumps: () => [...this.#pumps.values()].filter(({ lease }) => !lease.lost.aborted),
+      pumps: () => this.#working,
       onStalled: (pump, sequence, stalledMs) => void this.#onStalled(pump, sequence, stalledMs),
     });
   }
@@ -81,6 +81,11 @@ export class Workload implements PartitionWork {
     // Each time anew: an operator may have deleted the stream, and with it all letters.
     return await DeadLetterStream.open(resources.link, origin);
   };
+
+  /** The pumps whose lease is not lost. */
+  get #working(): Pump[] {
+    return [...this.#pumps.values()].filter(({ lease }) => !lease.lost.aborted);
+  }
 
   /** The leases being worked on. */
   get leases(): Lease[] {

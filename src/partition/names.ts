@@ -72,7 +72,12 @@ export function leasesBucket(stream: string, group: string): string {
   return `docktor_${stream}_${group}_leases`;
 }
 
+/** How the names of a group's durables begin. */
+export function durablePrefix(group: string): string {
+  return `${group}-p`;
+}
+
 /** The durable consumer of one partition in one epoch. */
 export function durableName(group: string, partition: number, epoch: number): string {
-  return `${group}-p${partition}-e${epoch}`;
+  return `${durablePrefix(group)}${partition}-e${epoch}`;
 }

@@ -162,6 +162,8 @@ export class Ownership {
     } catch (error) {
       const known = toDocktorError(error);
       const owned = this.#owned.delete(partition);
+      // Given up meanwhile, which was told with the reason.
+      if (!owned && lease?.lost.aborted === true) return;
       // Another member was first: its change is on its way to the view.
       if (!owned && (known.code === "CONFLICT" || known.code === "FENCED")) return;
       if (owned && lease !== undefined) this.#lose(lease, known);

@@ -85,6 +85,28 @@ describeOnEachServer("with the permissions that the guide names", ({ start }) =>
     });
   });
 
+  test.each([
+    ["acknowledge", '"$JS.ACK.EVENTS.>", ', ""],
+    [
+      "ask for messages",
+      '"$JS.API.CONSUMER.*.*.EVENTS.>"',
+      '"$JS.API.CONSUMER.*.CREATE.EVENTS.>", "$JS.API.CONSUMER.DURABLE.*.EVENTS.>"',
+    ],
+  ])("a consumer that may not %s is told so and ends", async (_, permission, instead) => {
+    const config = documented();
+    expect(config).toContain(permission);
+    const { url } = await start({ extraConfig: config.replace(permission, instead) });
+    const as = (user: string): string => url.replace("//", `//${user}:change-me@`);
+    await publish(as("admin"), []);
+    await publish(as("producer"), numbered(10));
+    const consumer = member(as("consumer"), {});
+    await consumer.run({ eachMessage: () => {} });
+    expect(await consumer.closed()).toMatchObject({
+      code: "NOT_AUTHORIZED",
+      message: expect.stringMatching(/permission/i) as string,
+    });
+  });
+
   test("a consumer may neither publish to the subject nor delete the stream", async () => {
     const { url } = await start({ extraConfig: documented() });
     const as = (user: string): string => url.replace("//", `//${user}:change-me@`);

@@ -1,5 +1,11 @@
 /** Messages as a durable delivers them, and a connection on which they come, in the test's hands. */
-import { headers, type Msg, type MsgHdrs, type NatsConnection } from "@nats-io/transport-node";
+import {
+  errors,
+  headers,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+} from "@nats-io/transport-node";
 import { type Delivered, DeliveryReader } from "../../src/consumer/delivered.ts";
 
 /** What a test says of a message. */
@@ -38,6 +44,8 @@ export class FakeConnection {
   /** What was asked for, in order: how many messages each time. */
   readonly asked: number[] = [];
   subscribed = false;
+  /** Whether it takes nothing more, as the client does not while it is drained. */
+  closing = false;
   #callback: (error: Error | null, message: Msg) => void = () => {};
 
   /** As the code under test sees it. */
@@ -51,6 +59,7 @@ export class FakeConnection {
       return { unsubscribe: () => (this.subscribed = false) };
     };
     const publish = (_: string, payload: string): void => {
+      if (this.closing) throw new errors.DrainingConnectionError();
       this.asked.push((JSON.parse(payload) as { batch: number }).batch);
     };
     return { subscribe, publish, info: {} } as unknown as NatsConnection;

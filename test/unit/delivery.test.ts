@@ -39,6 +39,9 @@ function open(ackEach: boolean): void {
     committed: () => committed,
     ackEach,
     isFull: () => full,
+    onQuiet: () => {},
+    onSilent: () => {},
+    tellsGaps: true,
     onInterrupted: () => interruptions++,
   });
 }
@@ -132,85 +135,100 @@ describe("a delivery", () => {
 
 describe("what a delivery can not receive any more", () => {
   test("is at first everything that is gone behind the start", () => {
-    expect(delivery.gapUpTo(8)).toEqual({ first: AFTER + 1, last: 8 });
+    expect(delivery.gapsUpTo(8)).toEqual([{ first: AFTER + 1, last: 8 }]);
     expect(delivery.position).toBe(8);
   });
 
   test("is at first nothing when only what was handled is gone", () => {
-    expect(delivery.gapUpTo(AFTER)).toBeUndefined();
+    expect(delivery.gapsUpTo(AFTER)).toEqual([]);
     expect(delivery.position).toBe(AFTER);
   });
 
   test("ends at first before the first message that came, however many came since", () => {
     receive(1, 7, 1);
     receive(2, 8, 1);
-    expect(delivery.gapUpTo(20)).toEqual({ first: AFTER + 1, last: 6 });
+    expect(delivery.gapsUpTo(20)).toEqual([{ first: AFTER + 1, last: 6 }]);
     expect(delivery.position).toBe(8);
   });
 
   test("does not count what was handled before as the first message", () => {
     receive(1, AFTER, 1);
     receive(2, 7, 1);
-    expect(delivery.gapUpTo(20)).toEqual({ first: AFTER + 1, last: 6 });
+    expect(delivery.gapsUpTo(20)).toEqual([{ first: AFTER + 1, last: 6 }]);
   });
 
   test("is later what was to come next and is gone", () => {
-    delivery.gapUpTo(AFTER);
+    delivery.gapsUpTo(AFTER);
     receive(1, 5, 2);
-    expect(delivery.gapUpTo(8)).toEqual({ first: 6, last: 8 });
-    expect(delivery.gapUpTo(8)).toBeUndefined();
-    expect(delivery.gapUpTo(9)).toEqual({ first: 9, last: 9 });
+    expect(delivery.gapsUpTo(8)).toEqual([{ first: 6, last: 8 }]);
+    expect(delivery.gapsUpTo(8)).toEqual([]);
+    expect(delivery.gapsUpTo(9)).toEqual([{ first: 9, last: 9 }]);
   });
 
   test("is later nothing when nothing was to come after the last message", () => {
-    delivery.gapUpTo(AFTER);
+    delivery.gapsUpTo(AFTER);
     receive(1, 5, 0);
-    expect(delivery.gapUpTo(8)).toBeUndefined();
+    expect(delivery.gapsUpTo(8)).toEqual([]);
     expect(delivery.position).toBe(5);
   });
 
   test("is what was to come when the flow had to stop, and did not", () => {
-    delivery.gapUpTo(AFTER);
+    delivery.gapsUpTo(AFTER);
     full = true;
     receive(1, 5, 20);
     full = false;
     receive(2, 15, 19);
     receive(3, 18, 18);
-    expect(delivery.gapUpTo(16)).toEqual({ first: 6, last: 14 });
-    expect(delivery.gapUpTo(16)).toBeUndefined();
+    expect(delivery.gapsUpTo(16)).toEqual([{ first: 6, last: 14 }]);
+    expect(delivery.gapsUpTo(16)).toEqual([]);
+  });
+
+  test("is told of each time that the flow had to stop", () => {
+    delivery.gapsUpTo(AFTER);
+    for (const [i, seq] of [5, 15, 25, 35].entries()) {
+      full = true;
+      receive(i + 1, seq, 20);
+      full = false;
+    }
+    expect(delivery.gapsUpTo(32)).toEqual([
+      { first: 6, last: 14 },
+      { first: 16, last: 24 },
+      { first: 26, last: 32 },
+    ]);
+    expect(delivery.gapsUpTo(40)).toEqual([{ first: 36, last: 40 }]);
   });
 
   test("is what came, and went, while the flow had to stop behind a message that was the last one", () => {
-    delivery.gapUpTo(AFTER);
+    delivery.gapsUpTo(AFTER);
     full = true;
     receive(1, 5, 0);
-    expect(delivery.gapUpTo(AFTER)).toBeUndefined();
-    expect(delivery.gapUpTo(8)).toEqual({ first: 6, last: 8 });
+    expect(delivery.gapsUpTo(AFTER)).toEqual([]);
+    expect(delivery.gapsUpTo(8)).toEqual([{ first: 6, last: 8 }]);
     full = false;
     receive(2, 15, 0);
-    expect(delivery.gapUpTo(12)).toEqual({ first: 9, last: 12 });
+    expect(delivery.gapsUpTo(12)).toEqual([{ first: 9, last: 12 }]);
   });
 
   test("is nothing once the flow could go on behind the last message and nothing was gone by then", () => {
-    delivery.gapUpTo(AFTER);
+    delivery.gapsUpTo(AFTER);
     full = true;
     receive(1, 5, 0);
     full = false;
-    expect(delivery.gapUpTo(5)).toBeUndefined();
-    expect(delivery.gapUpTo(8)).toBeUndefined();
+    expect(delivery.gapsUpTo(5)).toEqual([]);
+    expect(delivery.gapsUpTo(8)).toEqual([]);
   });
 
   test("is nothing between two messages unless the flow had to stop", () => {
-    delivery.gapUpTo(AFTER);
+    delivery.gapsUpTo(AFTER);
     receive(1, 5, 20);
     receive(2, 15, 19);
-    expect(delivery.gapUpTo(14)).toBeUndefined();
+    expect(delivery.gapsUpTo(14)).toEqual([]);
   });
 
   test("is not told again: the flow goes on behind it", () => {
-    expect(delivery.gapUpTo(8)).toEqual({ first: AFTER + 1, last: 8 });
+    expect(delivery.gapsUpTo(8)).toEqual([{ first: AFTER + 1, last: 8 }]);
     receive(1, 9, 1);
-    expect(delivery.gapUpTo(9)).toBeUndefined();
+    expect(delivery.gapsUpTo(9)).toEqual([]);
     expect([handedOver, interruptions]).toEqual([[9], 0]);
   });
 });

@@ -11,11 +11,11 @@ const LOOK_MS = 5_000;
 /** A partition's flow that has come so far, and has missed what the test says. */
 class Flow implements Watched {
   position = 10;
-  misses: Gap | undefined;
+  misses: Gap[] = [];
   readonly goneUpTo: number[] = [];
   interruptions = 0;
 
-  gapUpTo(last: number): Gap | undefined {
+  gapsUpTo(last: number): Gap[] {
     this.goneUpTo.push(last);
     return this.misses;
   }
@@ -53,7 +53,7 @@ describe("a look at the stream", () => {
   test("tells each flow up to where the stream is gone, and what that one has missed of it", async () => {
     const [first, second] = [new Flow(), new Flow()];
     flows = [first, second];
-    second.misses = { first: 11, last: 41 };
+    second.misses = [{ first: 11, last: 41 }];
     look = () => Promise.resolve({ first_seq: 42, last_seq: 100 });
     await watch.check();
     expect([first.goneUpTo, second.goneUpTo]).toEqual([[41], [41]]);

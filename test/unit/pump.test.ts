@@ -1,7 +1,7 @@
 /** One partition's flow from its durable to the commit. Server, lease and handler are the test's; the rest is real. */
 import { headers } from "@nats-io/transport-node";
 import PQueue from "p-queue";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Breather } from "../../src/consumer/breather.ts";
 import { dispatchFor } from "../../src/consumer/dispatch.ts";
 import type { EachMessage, KeyConcurrency } from "../../src/consumer/handlers.ts";
@@ -14,6 +14,9 @@ import { ManualClock } from "../support/clock.ts";
 import { FakeConnection } from "../support/delivered.ts";
 
 const WINDOW = 4;
+const HEARTBEAT_MS = 500;
+/** What a pump holds at first, of a partition of which that many may be delivered. */
+const LEAST = 64;
 
 let clock: ManualClock;
 /** Whether nobody else may own the partition. */
@@ -28,6 +31,7 @@ let calls: string[];
 /** Ends the call for the message of that name. */
 let ends: Map<string, (error?: Error) => void>;
 let errors: string[];
+let interruptions: number;
 let server: FakeConnection;
 let pump: Pump;
 
@@ -35,16 +39,18 @@ beforeEach(() => {
   [clock, lost, trusted] = [new ManualClock(), new AbortController(), true];
   [commits, acks, calls, ends, errors] = [[], [], [], new Map(), []];
   onCommit = () => Promise.resolve();
+  interruptions = 0;
 });
 
 afterEach(() => {
+  vi.useRealTimers();
   void pump.abort();
 });
 
 const settled = (): Promise<void> => clock.advance(0);
 
 /** Starts the flow behind sequence 0. */
-async function flow(concurrency?: KeyConcurrency): Promise<void> {
+async function flow(concurrency?: KeyConcurrency, window = WINDOW): Promise<void> {
   const lease = {
     partition: 0,
     epoch: 1,
@@ -86,8 +92,8 @@ async function flow(concurrency?: KeyConcurrency): Promise<void> {
     subject: "s",
     group: "G",
     dispatch: dispatchFor({ eachMessage }, concurrency),
-    commit: { intervalMs: 60_000, window: WINDOW },
-    heartbeatMs: 500,
+    commit: { intervalMs: 60_000, window },
+    heartbeatMs: HEARTBEAT_MS,
     poison: new PoisonOfPartition({
       settings: { policy: "block", maxAttempts: 10 },
       letters: () => expect.fail("nothing is set aside"),
@@ -99,7 +105,7 @@ async function flow(concurrency?: KeyConcurrency): Promise<void> {
     breather: new Breather(),
     creations: new PQueue({ concurrency: 1 }),
     onCommitted: () => {},
-    onInterrupted: () => {},
+    onInterrupted: () => interruptions++,
     onError: ({ code }) => errors.push(code),
   });
   await pump.start();
@@ -243,6 +249,130 @@ describe("a hand-over with a handler that fails, while later keys are handled", 
     await pump.finish();
     expect([calls, commits]).toEqual([["a1", "b2"], [1]]);
   });
+});
+
+describe("messages are asked for", () => {
+  const names = (count: number): string[] =>
+    Array.from({ length: count }, (_, i) => `${i === 0 ? "a" : "b"}${i + 1}`);
+
+  test("so many as may be held, and no more while their handler hangs", async () => {
+    await flow(undefined, 1_000);
+    await come(...names(LEAST));
+    expect([calls, server.asked]).toEqual([["a1"], [LEAST]]);
+  });
+
+  test("twice as many when the handler has to wait although there are more", async () => {
+    await flow(undefined, 1_000);
+    for (const name of names(LEAST)) await come(name).then(() => end(name));
+    const sum = server.asked.reduce((total, count) => total + count, 0);
+    expect(sum).toBeGreaterThan(2 * LEAST);
+  });
+
+  test("also while one key waits: what is handled behind it is not held", async () => {
+    await flow({ perPartition: 2, by: "key" }, 1_000);
+    const all = names(10 * LEAST);
+    await come(all[0] ?? "");
+    for (const name of all.slice(1)) {
+      await come(name);
+      await end(name);
+    }
+    const sum = server.asked.reduce((total, count) => total + count, 0);
+    expect(sum).toBeGreaterThan(all.length);
+  });
+});
+
+describe("the oldest message", () => {
+  test("is the first one whose handler was called, and not one that waits for its key", async () => {
+    await flow({ perPartition: 2, by: "key" }, 100);
+    await come("a1", "b2", "a3", "c4", "d5");
+    expect(pump.oldest).toBe(1);
+    // Those that wait for nobody come before the one that waited for its key.
+    await end("a1");
+    await end("b2");
+    expect([calls, pump.oldest]).toEqual([["a1", "b2", "c4", "d5"], 4]);
+    await end("c4");
+    expect([calls.at(-1), pump.oldest]).toEqual(["a3", 3]);
+    await end("a3");
+    await end("d5");
+    expect(pump.oldest).toBeUndefined();
+  });
+
+  test("stays the oldest between two attempts", async () => {
+    await flow();
+    await come("a1");
+    await end("a1", new Error("broken"));
+    expect(pump.oldest).toBe(1);
+  });
+});
+
+describe("a partition whose durable is gone", () => {
+  const gone = (): void => server.say(503, "No Responders");
+
+  test("is claimed anew at once", async () => {
+    await flow();
+    await come("a1");
+    gone();
+    await settled();
+    expect(interruptions).toBe(1);
+  });
+
+  test("is claimed anew after a moment when nothing had come at all: the next one may fare no better", async () => {
+    await flow();
+    gone();
+    await clock.advance(249);
+    expect(interruptions).toBe(0);
+    await clock.advance(1);
+    expect(interruptions).toBe(1);
+  });
+});
+
+describe("the ack of what was committed last", () => {
+  const heartbeat = (): void => server.say(100, "Idle Heartbeat", { "Nats-Last-Consumer": "1" });
+
+  test("is repeated once when the server has nothing to send: the first may be lost, and no later one follow", async () => {
+    await flow();
+    await come("a1");
+    heartbeat();
+    expect(acks).toEqual([]);
+    await end("a1");
+    await pump.flush();
+    expect(acks).toEqual([1]);
+    for (let i = 0; i < 3; i++) heartbeat();
+    expect(acks).toEqual([1, 1]);
+  });
+
+  test("is repeated after each silence: whoever got it may be gone", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    await flow();
+    await come("a1");
+    await end("a1");
+    await pump.flush();
+    heartbeat();
+    expect(acks).toEqual([1, 1]);
+    vi.advanceTimersByTime(4 * HEARTBEAT_MS);
+    heartbeat();
+    expect(acks).toEqual([1, 1, 1]);
+  });
+
+  test("is not repeated by a member that may have lost the partition", async () => {
+    await flow();
+    await come("a1");
+    await end("a1");
+    await pump.flush();
+    trusted = false;
+    heartbeat();
+    expect(acks).toEqual([1]);
+  });
+});
+
+test("a connection that takes nothing more, as it is being closed, is asked for nothing", async () => {
+  await flow(undefined, 1_000);
+  await come("a1");
+  server.closing = true;
+  const over = pump.abort();
+  await end("a1");
+  await over;
+  expect(errors).toEqual([]);
 });
 
 test("no more than the window is handled and not committed, whatever has been delivered", async () => {

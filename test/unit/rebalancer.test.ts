@@ -378,6 +378,19 @@ describe("abort", () => {
     expect([rebalancer.idle, group.work.news(), group.errors]).toEqual([true, [], []]);
   });
 
+  test("during a claim whose work has yet to start: that it does not is no error of its own", async () => {
+    group.work.onStart = async ({ lost }) => {
+      await group.clock.sleep(100);
+      lost.throwIfAborted();
+    };
+    await group.roster({ a: {} });
+    const rebalancer = await group.join(1);
+    rebalancer.abort(new DocktorError("CLOSED", "member a left the group"));
+    await group.clock.advance(60_000);
+    expect(group.work.news()).toEqual(["start 0 in epoch 1", "abort 0 in epoch 1: CLOSED"]);
+    expect(group.errors).toEqual([]);
+  });
+
   test("during a release: nothing more is written, and nobody is told that it was released", async () => {
     const { passed, open } = group.gate();
     group.work.onFinish = passed;

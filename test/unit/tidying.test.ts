@@ -16,18 +16,23 @@ beforeEach(() => {
   remove = async (epoch) => void removed.push(epoch);
 });
 
-/** An owner of epoch 5 begins to tidy. */
-function begin(since?: number, lateSince?: number): Tidying {
+/** The tidying of an owner of epoch 5. */
+function tidyingOf(since?: number, lateSince?: number): Tidying {
   const tidied = (): void => void done.push("tidied");
   const tidiedAgain = (): void => void done.push("tidied again");
   const checkpoint = { since, lateSince, tidied, tidiedAgain };
-  const tidying = new Tidying({
+  return new Tidying({
     clock,
     lease: { epoch: 5, checkpoint } as unknown as Lease,
     remove: (epoch) => remove(epoch),
     ended: ended.signal,
     onError: (error) => errors.push(error),
   });
+}
+
+/** Begins beside the work. */
+function begin(since?: number, lateSince?: number): Tidying {
+  const tidying = tidyingOf(since, lateSince);
   tidying.start();
   return tidying;
 }
@@ -61,4 +66,14 @@ test("they stay on record when one cannot be removed, which is told", async () =
   expect(await begin(3, 2).first).toBe(false);
   await clock.advance(60_000);
   expect([done, errors.length]).toEqual([[], 1]);
+});
+
+test("on a work queue all of them are gone before the owner makes its own, late ones included", async () => {
+  await tidyingOf(3, 2).removeAll();
+  expect([removed, done]).toEqual([[2, 3, 4], ["tidied"]]);
+  await clock.advance(15_000);
+  expect([removed.slice(3), done]).toEqual([
+    [2, 3, 4],
+    ["tidied", "tidied again"],
+  ]);
 });

@@ -4,7 +4,7 @@
  */
 import { Kvm } from "@nats-io/kv";
 import type { Clock } from "../../../src/clock.ts";
-import { Progress } from "../../../src/consumer/progress.ts";
+import { Progress, type Sequenced } from "../../../src/consumer/progress.ts";
 import { Session } from "../../../src/lease/session.ts";
 
 /**
@@ -49,12 +49,21 @@ function trustForEver(): void {
 }
 
 function commitTheLatest(): void {
+  type Started = (item: Sequenced) => void;
+  const start = Reflect.get(Progress.prototype, "start") as Started;
   const finish = Reflect.get(Progress.prototype, "finish") as (sequence: number) => void;
+  const started = new WeakMap<Progress<Sequenced>, number[]>();
+  Progress.prototype.start = function (item): void {
+    started.set(this, [...(started.get(this) ?? []), item.seq]);
+    start.call(this, item);
+  };
   Progress.prototype.finish = function (sequence): void {
     // What was started before it counts as finished, too.
-    for (let { oldest } = this; oldest !== undefined && oldest.seq < sequence; { oldest } = this) {
-      finish.call(this, oldest.seq);
-    }
-    finish.call(this, sequence);
+    const earlier = (started.get(this) ?? []).filter((other) => other <= sequence);
+    for (const each of earlier) finish.call(this, each);
+    started.set(
+      this,
+      (started.get(this) ?? []).filter((other) => other > sequence),
+    );
   };
 }
