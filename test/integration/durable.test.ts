@@ -1,4 +1,5 @@
 /** Opening the durable of an epoch, whatever is there under its name. */
+import { errors } from "@nats-io/transport-node";
 import PQueue from "p-queue";
 import { expect, test } from "vitest";
 import {
@@ -11,6 +12,7 @@ import { findBucket } from "../../src/lease/kv-store.ts";
 import { leaseKey } from "../../src/lease/records.ts";
 import { Producer } from "../../src/producer/producer.ts";
 import { isOlder } from "../../src/nats/capabilities.ts";
+import { findConsumer } from "../../src/nats/consumer.ts";
 import type { Link } from "../../src/nats/connection.ts";
 import { durableName, leasesBucket } from "../../src/partition/names.ts";
 import {
@@ -171,6 +173,26 @@ describeOnEachServer("opening the durable of an epoch", ({ start, version }) => 
       return found?.config.max_ack_pending === 100;
     });
     expect([owner.errors, other.errors]).toEqual([[], []]);
+  });
+
+  test("leaves none behind when the answer is lost: nobody else would use that of this epoch", async () => {
+    const options = await open();
+    const { manager } = options.link;
+    const made: string[] = [];
+    const add: typeof manager.consumers.add = async (stream, config) => {
+      made.push((await manager.consumers.add(stream, config)).name);
+      throw new errors.TimeoutError();
+    };
+    const consumers = new Proxy(manager.consumers, {
+      get: (target, name) =>
+        name === "add" ? add : (Reflect.get(target, name, target) as unknown),
+    });
+    const link = { ...options.link, manager: { ...manager, streams: manager.streams, consumers } };
+    await expect(openDurable({ ...options, link })).rejects.toMatchObject({ code: "TIMEOUT" });
+    expect(made).toEqual([NAME]);
+    await eventually("it is removed", async () => {
+      return (await findConsumer(manager, STREAM, NAME)) === undefined;
+    });
   });
 
   test("says what to raise when the stream permits no more consumers", async () => {
