@@ -7,20 +7,14 @@ import { type Clock, slept } from "../clock.ts";
 import { type DocktorError, toDocktorError } from "../errors.ts";
 import type { Lease } from "../lease/lease.ts";
 import type { Link } from "../nats/connection.ts";
-import { durableName } from "../partition/names.ts";
 import type { Breather } from "./breather.ts";
 import { Committer } from "./committer.ts";
 import { Credit } from "./credit.ts";
 import type { Delivered } from "./delivered.ts";
 import { Delivery, type Gap } from "./delivery.ts";
 import type { Dispatch, Intake } from "./dispatch.ts";
-import {
-  createDurableAhead,
-  type DurableOptions,
-  openDurable,
-  removeDurable,
-  roomFor,
-} from "./durable.ts";
+import { roomFor } from "./durable.ts";
+import { Durables } from "./durables.ts";
 import type { Watched } from "./gap-watch.ts";
 import { type Call, Handling, type Outcome } from "./handling.ts";
 import { Inbox } from "./inbox.ts";
@@ -28,7 +22,6 @@ import type { Message } from "./message.ts";
 import type { PoisonOfPartition } from "./poison.ts";
 import { Progress } from "./progress.ts";
 import type { Stallable } from "./stall-watch.ts";
-import { Tidying } from "./tidying.ts";
 
 /** How long to wait with a partition of which nothing has come, before it is claimed anew. */
 const PAUSE_MS = 250;
@@ -68,6 +61,7 @@ export class Pump implements Watched, Stallable {
   readonly #credit: Credit;
   readonly #committer: Committer<Delivered>;
   readonly #handling: Handling;
+  readonly #durables: Durables;
   /** Aborts when no further handler may start, whether handing over or lost. */
   readonly #ending = new AbortController();
   /** What the handler is being called with, by the first sequence. */
@@ -77,7 +71,6 @@ export class Pump implements Watched, Stallable {
   #mustReach = 0;
   #delivery: Delivery | undefined;
   #dispatching: Promise<void> = Promise.resolve();
-  readonly #tidying: Tidying;
 
   constructor(options: PumpOptions) {
     this.#options = options;
@@ -105,14 +98,13 @@ export class Pump implements Watched, Stallable {
       onTrouble: () => this.#committer.note(),
       onError: options.onError,
     });
-    this.#tidying = new Tidying({
-      clock: options.clock,
-      lease: options.lease,
-      remove: async (epoch) => await options.creations.add(() => this.#removeDurable(epoch)),
+    const { window } = options.commit;
+    this.#durables = new Durables({
+      ...options,
+      maxUncommitted: roomFor(window),
       ended: this.#ending.signal,
       onError: (error) => options.onError(toDocktorError(error)),
     });
-    const { window } = options.commit;
     this.#credit = new Credit(roomFor(window));
     const troubles = [...options.lease.checkpoint.troubles.values()];
     this.#inbox = new Inbox({
@@ -178,23 +170,17 @@ export class Pump implements Watched, Stallable {
 
   /** Starts the flow from the checkpoint. Returns once messages may come. */
   async start(): Promise<void> {
-    const { link, lease, poison, workQueue, heartbeatMs, commit } = this.#options;
-    const after = lease.checkpoint.sequence;
-    // A work queue permits one consumer a subject; elsewhere a hand-over need not wait.
-    if (workQueue) await this.#tidying.removeAll();
+    const { link, lease, stream, poison, workQueue, heartbeatMs, commit } = this.#options;
     await poison.open();
-    const options = this.#durable(lease.epoch);
-    if (!lease.prepared) await openDurable(options);
-    // Held up for so long that the lease may be gone: leave nothing behind.
-    if (!lease.trusted()) return this.#removeDurable(lease.epoch);
+    if (!(await this.#durables.open())) return;
     this.#delivery = new Delivery({
       link,
-      stream: options.stream,
-      durable: durableName(options.group, options.partition, options.epoch),
+      stream,
+      durable: this.#durables.name,
       heartbeatMs,
       limit: () => this.#credit.limit,
       held: () => this.#inbox.held,
-      after,
+      after: lease.checkpoint.sequence,
       onMessage: (delivered) => {
         this.#options.breather.turned();
         this.#inbox.add(delivered);
@@ -210,17 +196,12 @@ export class Pump implements Watched, Stallable {
     });
     if (this.#ending.signal.aborted) return this.#delivery.close();
     this.#dispatching = this.#options.dispatch(this.#intake());
-    if (!workQueue) this.#tidying.start();
+    this.#durables.tidy();
   }
 
-  /**
-   * Creates the next epoch's durable, so that the next owner need not wait for it; returns
-   * whether it is as good as new.
-   */
+  /** Makes the next epoch's durable; returns whether it is as good as new. */
   async prepareNext(): Promise<boolean> {
-    await this.#tidying.first;
-    const { delivered } = await createDurableAhead(this.#durable(this.lease.epoch + 1));
-    return delivered.consumer_seq === 0;
+    return await this.#durables.prepareNext();
   }
 
   /** Commits what is handled so far. @throws DocktorError FENCED, SESSION_LOST, TIMEOUT */
@@ -238,7 +219,7 @@ export class Pump implements Watched, Stallable {
     await this.#dispatching;
     try {
       await this.#committer.flush();
-      await this.#tidying.first;
+      await this.#durables.tidied;
       // Else a partition without messages would carry its past durables along for ever.
       const { checkpoint } = this.lease;
       if (checkpoint.previous !== undefined && !this.#committed) {
@@ -254,29 +235,6 @@ export class Pump implements Watched, Stallable {
     this.#end();
     this.#committer.stop();
     await this.#dispatching;
-  }
-
-  #durable(epoch: number): DurableOptions {
-    const { link, stream, workQueue, ackEach, subject, group, commit, lease, creations } =
-      this.#options;
-    return {
-      link,
-      stream,
-      workQueue,
-      ackEach,
-      subject,
-      group,
-      partition: lease.partition,
-      epoch,
-      after: lease.checkpoint.sequence,
-      maxUncommitted: roomFor(commit.window),
-      creations,
-    };
-  }
-
-  async #removeDurable(epoch: number): Promise<void> {
-    const { link, stream, group, lease } = this.#options;
-    await removeDurable(link, stream, durableName(group, lease.partition, epoch));
   }
 
   /** Where nothing has come at all, the next durable may fare no better, and there is to be no rush of them. */

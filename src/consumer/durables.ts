@@ -1,0 +1,80 @@
+/** The durables of one partition, in the hands of the owner of one epoch: its own, the next, and past ones. */
+import type { Clock } from "../clock.ts";
+import type { Lease } from "../lease/lease.ts";
+import { durableName } from "../partition/names.ts";
+import { createDurableAhead, type DurableOptions, openDurable, removeDurable } from "./durable.ts";
+import { Tidying } from "./tidying.ts";
+
+/** What an owner's durables need. */
+export interface DurablesOptions extends Omit<DurableOptions, "partition" | "epoch" | "after"> {
+  clock: Clock;
+  lease: Lease;
+  /** Aborts when the partition is given up. */
+  ended: AbortSignal;
+  onError: (error: unknown) => void;
+}
+
+/** What one owner does with them. */
+export class Durables {
+  readonly #options: DurablesOptions;
+  readonly #tidying: Tidying;
+
+  constructor(options: DurablesOptions) {
+    const { clock, lease, creations, ended, onError } = options;
+    this.#options = options;
+    const remove = async (epoch: number): Promise<void> =>
+      await creations.add(() => this.#remove(epoch));
+    this.#tidying = new Tidying({ clock, lease, remove, ended, onError });
+  }
+
+  /** The name of the owner's own. */
+  get name(): string {
+    return this.#nameOf(this.#options.lease.epoch);
+  }
+
+  /** Resolves when what can be removed of past ones is. */
+  get tidied(): Promise<boolean> {
+    return this.#tidying.first;
+  }
+
+  /** Opens the owner's own; returns whether the lease still holds: else nothing is left behind. */
+  async open(): Promise<boolean> {
+    const { workQueue, lease } = this.#options;
+    // A work queue permits one consumer a subject; elsewhere a hand-over need not wait.
+    if (workQueue) await this.#tidying.removeAll();
+    if (!lease.prepared) await openDurable(this.#durable(lease.epoch));
+    if (lease.trusted()) return true;
+    await this.#remove(lease.epoch);
+    return false;
+  }
+
+  /** Removes past ones, beside the work. */
+  tidy(): void {
+    if (!this.#options.workQueue) this.#tidying.start();
+  }
+
+  /**
+   * Creates the next epoch's, so that the next owner need not wait for it; returns whether it is as good
+   * as new.
+   */
+  async prepareNext(): Promise<boolean> {
+    await this.#tidying.first;
+    const { delivered } = await createDurableAhead(this.#durable(this.#options.lease.epoch + 1));
+    return delivered.consumer_seq === 0;
+  }
+
+  #durable(epoch: number): DurableOptions {
+    const { partition, checkpoint } = this.#options.lease;
+    return { ...this.#options, partition, epoch, after: checkpoint.sequence };
+  }
+
+  async #remove(epoch: number): Promise<void> {
+    const { link, stream } = this.#options;
+    await removeDurable(link, stream, this.#nameOf(epoch));
+  }
+
+  #nameOf(epoch: number): string {
+    const { group, lease } = this.#options;
+    return durableName(group, lease.partition, epoch);
+  }
+}
