@@ -25,6 +25,8 @@ import { StallWatch } from "./stall-watch.ts";
 
 /** In a TTL, so many times the server shows that it still delivers; two missing ones are noticed. */
 const HEARTBEATS = 3;
+/** But no more often than this for each partition of the group: 200 times a second for all of them. */
+const HEARTBEAT_MS_PER_PARTITION = 5;
 const LONGEST_HEARTBEAT_MS = 5_000;
 
 /** How long a new leader of a stream may take to catch up: 5 s. */
@@ -126,7 +128,7 @@ export class Workload implements PartitionWork {
       group: settings.group,
       dispatch: this.#dispatch,
       commit: settings.commit,
-      heartbeatMs: heartbeatMs(settings.ttlMs),
+      heartbeatMs: heartbeatMs(settings.ttlMs, resources.partitions),
       poison: this.#poisonOf(lease),
       breather: this.#breather,
       creations: this.#creations,
@@ -265,8 +267,9 @@ export class Workload implements PartitionWork {
 }
 
 /** Whole milliseconds: the server refuses a fraction of a nanosecond. */
-function heartbeatMs(ttlMs: number): number {
-  return Math.min(Math.max(500, Math.round(ttlMs / HEARTBEATS)), LONGEST_HEARTBEAT_MS);
+function heartbeatMs(ttlMs: number, partitions: number): number {
+  const wanted = Math.max(Math.round(ttlMs / HEARTBEATS), partitions * HEARTBEAT_MS_PER_PARTITION);
+  return Math.min(Math.max(500, wanted), LONGEST_HEARTBEAT_MS);
 }
 
 function stalled(

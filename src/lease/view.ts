@@ -20,12 +20,17 @@ const RETRY_MS = 250;
 
 /** How often it is looked whether the watch has missed something. */
 const LOOK_MS = 1_000;
+/** But no more often than this for each member: 20 times a second for all of them. */
+const LOOK_MS_PER_MEMBER = 50;
 
 /** What following the group needs. */
 export interface ViewOptions {
   store: Store;
   clock: Clock;
-  /** How often to look whether the watch has missed something, in milliseconds. Default 1,000. */
+  /**
+   * How often to look whether the watch has missed something, in milliseconds; less often with many members.
+   * Default 1,000.
+   */
   lookMs?: number;
   /** Called after every change. */
   onChange: () => void;
@@ -128,7 +133,9 @@ export class GroupView {
    */
   async #guard(): Promise<void> {
     const { store, clock, lookMs = LOOK_MS } = this.#options;
-    for (let due = 0; await slept(clock, lookMs, this.#stopped.signal); ) {
+    const pauseMs = (): number =>
+      Math.max(lookMs, Object.keys(this.#members).length * LOOK_MS_PER_MEMBER);
+    for (let due = 0; await slept(clock, pauseMs(), this.#stopped.signal); ) {
       if (this.#current && this.#revision < due) this.refresh();
       try {
         due = await store.newest(LEASE_FILTER);

@@ -146,3 +146,28 @@ test("a watch that ends without a word is opened anew once it lags behind", asyn
   expect(Object.keys(view.members)).toEqual(["a", "b"]);
   await view.stop();
 });
+
+test("it is looked for what the watch has missed 20 times a second by all members, however many there are", async () => {
+  const clock = new ManualClock();
+  const ids = Array.from({ length: 64 }, (_, i) => `m${i}`);
+  let looks = 0;
+  const store = {
+    ...scripted([roster(1, ...ids)]),
+    newest: async () => {
+      looks++;
+      return 1;
+    },
+  };
+  const view = new GroupView({
+    store: store as Partial<Store> as Store,
+    clock,
+    lookMs: 1_000,
+    onChange: () => {},
+    onError: (error) => expect.fail(error.message),
+  });
+  view.start();
+  await clock.advance(33_000);
+  expect(looks).toBeGreaterThan(8);
+  expect(looks).toBeLessThanOrEqual(12);
+  await view.stop();
+});
