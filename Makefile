@@ -47,6 +47,26 @@ bench-handover: build ## Measure hand-overs between processes under load: p50, p
 bench-failover: build ## Measure 1,000 hand-overs, 100 crashes and 100 pauses (about 10 minutes)
 	$(call bench,failover)
 
+.PHONY: bench
+bench: build ## Compare docktor with nats.js on both servers, and write docs/benchmarks.md (an hour)
+	npx tsc -p tsconfig.bench.json
+	server="$$(scripts/nats-server.sh)"; newest="$$(scripts/newest-nats-server.sh)"; \
+	for each in "$$server" "$$newest"; do \
+	  version="$$("$$each" --version | sed 's/.*v//')"; \
+	  NATS_SERVER="$$each" COMPARE=all RESULTS="bench/results/throughput-$$version.json" \
+	    node .cache/bench/bench/throughput.js || exit 1; \
+	done
+	node .cache/bench/bench/report.js
+
+.PHONY: bench-quick
+bench-quick: build ## Compare docktor with nats.js, for a first idea (90 seconds)
+	npx tsc -p tsconfig.bench.json
+	NATS_SERVER="$$(scripts/nats-server.sh)" ROUNDS=3 SECONDS=1 node .cache/bench/bench/throughput.js
+
+.PHONY: bench-guard
+bench-guard: build ## Fail if docktor has come to need more processor time than recorded (2 minutes)
+	$(call bench,guard)
+
 .PHONY: churn
 churn: build ## Have members come and go for MINUTES=30, and see that nothing grows or is left behind
 	$(call bench,churn)

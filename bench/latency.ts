@@ -1,6 +1,6 @@
 /**
- * From when a message is due to its handler, at a steady pace: docktor side by side with a pull consumer as
- * people write it. RATE, SECONDS and ROUNDS may be given, and NATS_SERVER, the server's program.
+ * From when a message is due to its handler, at a steady pace: docktor side by side with the client's own
+ * pull consumer, the producer being the same. RATE, SECONDS and ROUNDS may be given, and NATS_SERVER, the server's program.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";

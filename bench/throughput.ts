@@ -2,53 +2,40 @@
  * Docktor side by side with what people write without it, and with what the client and the server can
  * do: every figure is a ratio within one round. Prints a table for each comparison.
  *
- * COMPARE names comparisons, by default the first two; all of them with `all`. ROUNDS and SECONDS say
- * how long. NATS_SERVER is the server's program.
+ * COMPARE names comparisons, separated by semicolons, by default the first two; all of them with `all`.
+ * ROUNDS and SECONDS say how long. NATS_SERVER is the server's program. RESULTS names a file for all that is
+ * found, as JSON.
  */
-import { compare, type Comparison, type Effort } from "./throughput/compare.ts";
+import { writeFileSync } from "node:fs";
+import { arch, cpus } from "node:os";
+import { compare, type Effort } from "./throughput/compare.ts";
+import { COMPARISONS } from "./throughput/comparisons.ts";
+import type { Found, Results } from "./throughput/results.ts";
+import { Stage } from "./throughput/stage.ts";
 import { table } from "./throughput/table.ts";
-import { type Load, Stage } from "./throughput/stage.ts";
 
-const LOAD: Load = { partitions: 16, payload: 128, keys: true, storage: "file" };
-const PUBLISH = ["idiomatic", "tuned", "unacknowledged", "docktor"];
-const CONSUME = [
-  "idiomatic",
-  "tuned",
-  "unacknowledged",
-  "eachMessage",
-  "eachMessageSync",
-  "eachBatch",
-];
-
-const publish = (load: Partial<Load> = {}): Comparison => ({
-  kind: "publish",
-  sides: PUBLISH,
-  load: { ...LOAD, ...load },
-});
-const consume = (load: Partial<Load> = {}): Comparison => ({
-  kind: "consume",
-  sides: CONSUME,
-  load: { ...LOAD, ...load },
-});
-
-const COMPARISONS: Readonly<Record<string, Comparison>> = {
-  publish: publish(),
-  consume: consume(),
-  "publish-no-keys": publish({ keys: false }),
-  "consume-no-keys": consume({ keys: false }),
-};
-
-const { COMPARE = "publish,consume", ROUNDS = "5", SECONDS = "2", NATS_SERVER } = process.env;
+const { COMPARE = "publish;consume", ROUNDS = "5", SECONDS = "2" } = process.env;
+const { NATS_SERVER, RESULTS } = process.env;
 const effort: Effort = {
   rounds: Number(ROUNDS),
   stretch: { warmUpMs: 700, ms: Number(SECONDS) * 1_000 },
 };
-const names = COMPARE === "all" ? Object.keys(COMPARISONS) : COMPARE.split(",");
+const names = COMPARE === "all" ? Object.keys(COMPARISONS) : COMPARE.split(";");
 
 await using stage = await Stage.open(NATS_SERVER || undefined);
-console.log(`nats-server ${stage.server.version}, ${effort.rounds} rounds`);
+const { version } = stage.server;
+console.log(`nats-server ${version}, ${effort.rounds} rounds`);
+const found: Found[] = [];
 for (const name of names) {
   const comparison = COMPARISONS[name];
   if (comparison === undefined) throw new Error(`there is no comparison ${name}`);
-  console.log(`\n${table(name, await compare(stage, comparison, effort))}`);
+  const outcomes = await compare(stage, comparison, effort);
+  found.push({ name, outcomes });
+  console.log(`\n${table(name, outcomes)}`);
+}
+if (RESULTS) {
+  const { model = arch(), length: cores } = { ...cpus()[0], length: cpus().length };
+  const machine = `${cores} cores (${model}), Node.js ${process.versions.node}`;
+  const results: Results = { server: version, machine, rounds: effort.rounds, found };
+  writeFileSync(RESULTS, `${JSON.stringify(results, undefined, 2)}\n`);
 }

@@ -12,14 +12,21 @@ const PROGRAM = fileURLToPath(new URL("./program.js", import.meta.url));
 /** More than any side can take in the time. */
 const MESSAGES_PER_SECOND = 900_000;
 
+/** Who takes part, and on what. */
+export interface Contender {
+  /** As it is printed. */
+  readonly name: string;
+  readonly side: string;
+  readonly load: Load;
+  /** How many processes share the work. */
+  readonly members: number;
+}
+
 /** What is compared. */
 export interface Comparison {
   readonly kind: Order["kind"];
   /** The first is what the others are measured against. */
-  readonly sides: readonly string[];
-  readonly load: Load;
-  /** How many processes share the work; by default one. */
-  readonly members?: number;
+  readonly contenders: readonly Contender[];
 }
 
 /** How it is compared. */
@@ -28,13 +35,15 @@ export interface Effort {
   readonly stretch: Pick<Stretch, "warmUpMs" | "ms">;
 }
 
-/** What came of one side. */
+/** What came of one contender. */
 export interface Outcome {
-  readonly side: string;
+  readonly name: string;
   /** Messages per second: the median of the rounds. */
   readonly rate: number;
-  /** How many times the first side of the same round. */
+  /** How many times the first one of the same round. */
   readonly ratio: Spread;
+  /** Processor time for as many messages, as so many times that of the first one of the same round. */
+  readonly cpuRatio: Spread;
   readonly cpuSeconds: number;
   readonly peakMb: number;
 }
@@ -52,76 +61,84 @@ export async function compare(
   comparison: Comparison,
   effort: Effort,
 ): Promise<Outcome[]> {
-  const { sides } = comparison;
-  const rounds: Map<string, Figures>[] = [];
+  const { contenders } = comparison;
+  const rounds: Figures[][] = [];
   await using arena = await Arena.open(stage, comparison, effort);
   for (let round = 0; round < effort.rounds; round++) {
-    const figures = new Map<string, Figures>();
+    const figures: Figures[] = [];
     // Each begins in turn: what the one before has left to the server to do meets all of them.
-    for (let i = 0; i < sides.length; i++) {
-      const side = sides[(round + i) % sides.length] ?? "";
-      figures.set(side, await arena.run(side));
+    for (let i = 0; i < contenders.length; i++) {
+      const turn = (round + i) % contenders.length;
+      const contender = contenders[turn];
+      if (contender !== undefined) figures[turn] = await arena.run(contender);
     }
     rounds.push(figures);
   }
-  const of = (side: string): Figures[] => rounds.flatMap((figures) => figures.get(side) ?? []);
-  const [base = ""] = sides;
-  return sides.map((side) => ({
-    side,
-    rate: median(of(side).map(({ rate }) => rate)),
-    ratio: spread(
-      rounds.map((each) => (each.get(side)?.rate ?? NaN) / (each.get(base)?.rate ?? NaN)),
-    ),
-    cpuSeconds: median(of(side).map(({ cpuSeconds }) => cpuSeconds)),
-    peakMb: Math.max(...of(side).map(({ peakMb }) => peakMb)),
-  }));
+  return contenders.map(({ name }, turn) => {
+    const of = rounds.flatMap((figures) => figures[turn] ?? []);
+    return {
+      name,
+      rate: median(of.map(({ rate }) => rate)),
+      ratio: spread(rounds, turn, ({ rate }) => rate),
+      cpuRatio: spread(rounds, turn, ({ cpuSeconds }) => cpuSeconds),
+      cpuSeconds: median(of.map(({ cpuSeconds }) => cpuSeconds)),
+      peakMb: Math.max(...of.map(({ peakMb }) => peakMb)),
+    };
+  });
 }
 
-function spread(values: readonly number[]): Spread {
+/** How the figure of one contender compares to that of the first, round by round. */
+function spread(
+  rounds: readonly Figures[][],
+  turn: number,
+  figure: (of: Figures) => number,
+): Spread {
+  const values = rounds.flatMap(({ 0: first, [turn]: own }) =>
+    first === undefined || own === undefined ? [] : figure(own) / figure(first),
+  );
   return { median: median(values), least: Math.min(...values), most: Math.max(...values) };
 }
 
-/** Where the sides of one comparison run: consumers share a full stream, and producers each get one. */
+/** Where the contenders run: consumers of one load share a full stream, and producers each get one. */
 class Arena implements AsyncDisposable {
   readonly #stage: Stage;
-  readonly #comparison: Comparison;
+  readonly #kind: Comparison["kind"];
   readonly #stretch: Effort["stretch"];
-  readonly #full: Full | undefined;
+  /** By their loads, as JSON. */
+  readonly #full = new Map<string, Full>();
   #runs = 0;
 
-  private constructor(
-    stage: Stage,
-    comparison: Comparison,
-    { stretch }: Effort,
-    full: Full | undefined,
-  ) {
+  private constructor(stage: Stage, kind: Comparison["kind"], { stretch }: Effort) {
     this.#stage = stage;
-    this.#comparison = comparison;
+    this.#kind = kind;
     this.#stretch = stretch;
-    this.#full = full;
   }
 
   static async open(stage: Stage, comparison: Comparison, effort: Effort): Promise<Arena> {
+    const { kind, contenders } = comparison;
+    const arena = new Arena(stage, kind, effort);
+    if (kind === "publish") return arena;
     const { warmUpMs, ms } = effort.stretch;
     const most = ((warmUpMs + ms) / 1_000) * MESSAGES_PER_SECOND;
-    const full =
-      comparison.kind === "consume" ? await stage.fill(comparison.load, most) : undefined;
-    return new Arena(stage, comparison, effort, full);
+    for (const { load } of contenders) {
+      const name = JSON.stringify(load);
+      if (!arena.#full.has(name)) arena.#full.set(name, await stage.fill(load, most));
+    }
+    return arena;
   }
 
-  async run(side: string): Promise<Figures> {
-    const { kind, load, members = 1 } = this.#comparison;
-    const stream = this.#full?.setting ?? (await this.#stage.create(load));
+  async run({ side, load, members }: Contender): Promise<Figures> {
+    const full = this.#full.get(JSON.stringify(load));
+    const stream = full?.setting ?? (await this.#stage.create(load));
     const setting = { ...stream, run: `run${++this.#runs}`, members };
-    const total = this.#full?.total;
-    const stretch = { ...this.#stretch, ...(total === undefined ? {} : { total }) };
-    const figures = await carryOut({ kind, side, setting, stretch }, members);
-    if (this.#full === undefined) await this.#stage.remove(setting);
+    const stretch = { ...this.#stretch, ...(full === undefined ? {} : { total: full.total }) };
+    const figures = await carryOut({ kind: this.#kind, side, setting, stretch }, members);
+    if (full === undefined) await this.#stage.remove(setting);
     return figures;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#full !== undefined) await this.#stage.remove(this.#full.setting);
+    for (const { setting } of this.#full.values()) await this.#stage.remove(setting);
   }
 }
 

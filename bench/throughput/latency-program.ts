@@ -1,5 +1,12 @@
 /** A process that publishes at a pace, or that notes how late messages arrive. */
-import { docktor, lateness, type LatencySide, publishPaced, raw } from "./latency-sides.ts";
+import {
+  docktor,
+  lateness,
+  type LatencySide,
+  producer,
+  publishPaced,
+  raw,
+} from "./latency-sides.ts";
 import type { Setting } from "./side.ts";
 
 const SIDES: Readonly<Record<string, LatencySide>> = { raw, docktor };
@@ -30,14 +37,14 @@ const chosen = SIDES[side] ?? raw;
 const told = (): Promise<unknown> => new Promise((resolve) => process.once("message", resolve));
 
 if (role === "publisher") {
-  const send = await chosen.publisher(setting);
+  const send = await producer(setting);
   process.send?.("ready");
   await told();
   await publishPaced(send, rate, setting.payload, warmUpMs + ms);
   process.send?.("published");
 } else {
   const { histogram, onData } = lateness();
-  await chosen.consumer(setting, onData);
+  await chosen(setting, onData);
   process.send?.("ready");
   await told();
   setTimeout(() => histogram.reset(), warmUpMs);

@@ -3,53 +3,47 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 import { AckPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { Consumer, partitionOf, Producer } from "../../src/index.ts";
+import { Consumer, Producer } from "../../src/index.ts";
 import { now } from "../clock.ts";
 import { KEYS, type Setting } from "./side.ts";
 
 /** Publishes one message whose data say when it was due. */
 export type Send = (n: number, data: Uint8Array) => void;
 
-/** What publishes, and what takes the messages; both end with their process. */
-export interface LatencySide {
-  publisher(setting: Setting): Promise<Send>;
-  consumer(setting: Setting, onData: (data: Uint8Array) => void): Promise<void>;
+/** What takes the messages; ends with its process. */
+export type LatencySide = (setting: Setting, onData: (data: Uint8Array) => void) => Promise<void>;
+
+/** A pull consumer with a callback that acknowledges each, asked for as much as makes it fast. */
+export const raw: LatencySide = async ({ url, stream, run }, onData) => {
+  const connection = await connect({ servers: url });
+  const manager = await jetstreamManager(connection);
+  await manager.consumers.add(stream, { durable_name: run, ack_policy: AckPolicy.Explicit });
+  const durable = await jetstream(connection).consumers.get(stream, run);
+  await durable.consume({
+    max_messages: 2_000,
+    callback: (message) => {
+      onData(message.data);
+      message.ack();
+    },
+  });
+};
+
+/** A member that is alone in its group. */
+export const docktor: LatencySide = async ({ url, stream, subject, partitions, run }, onData) => {
+  const consumer = new Consumer({ servers: url, stream, subject, partitions, group: run });
+  consumer.on("error", (error) => console.error(`${error.code}: ${error.message}`));
+  await consumer.run({ eachMessage: async ({ data }) => onData(data) });
+  while (consumer.assignment.length < partitions) await sleep(20);
+};
+
+/**
+ * Docktor's producer, for both: `js.publish` cannot keep the pace beside a server and a consumer on two cores,
+ * and what is compared are the consumers.
+ */
+export async function producer({ url, stream, subject, partitions }: Setting): Promise<Send> {
+  const connected = await Producer.connect({ servers: url, stream, subject, partitions });
+  return (n, data) => void connected.publish(KEYS[n % KEYS.length] ?? "", data);
 }
-
-/** `js.publish`, and a pull consumer with a callback that acknowledges each. */
-export const raw: LatencySide = {
-  publisher: async ({ url, subject, partitions }) => {
-    const js = jetstream(await connect({ servers: url }));
-    const subjects = KEYS.map((key) => `${subject}.p.${partitionOf(key, partitions)}`);
-    return (n, data) => void js.publish(subjects[n % subjects.length] ?? "", data);
-  },
-  consumer: async ({ url, stream, run }, onData) => {
-    const connection = await connect({ servers: url });
-    const manager = await jetstreamManager(connection);
-    await manager.consumers.add(stream, { durable_name: run, ack_policy: AckPolicy.Explicit });
-    const durable = await jetstream(connection).consumers.get(stream, run);
-    await durable.consume({
-      callback: (message) => {
-        onData(message.data);
-        message.ack();
-      },
-    });
-  },
-};
-
-/** A producer, and a member that is alone in its group. */
-export const docktor: LatencySide = {
-  publisher: async ({ url, stream, subject, partitions }) => {
-    const producer = await Producer.connect({ servers: url, stream, subject, partitions });
-    return (n, data) => void producer.publish(KEYS[n % KEYS.length] ?? "", data);
-  },
-  consumer: async ({ url, stream, subject, partitions, run }, onData) => {
-    const consumer = new Consumer({ servers: url, stream, subject, partitions, group: run });
-    consumer.on("error", (error) => console.error(`${error.code}: ${error.message}`));
-    await consumer.run({ eachMessage: async ({ data }) => onData(data) });
-    while (consumer.assignment.length < partitions) await sleep(20);
-  },
-};
 
 /**
  * Publishes at a steady pace. Each message is stamped with when it was due, and not with when it was

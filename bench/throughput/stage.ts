@@ -58,6 +58,8 @@ export class Stage implements AsyncDisposable {
       name,
       subjects: [`${subject}.p.*`],
       storage: storage === "file" ? StorageType.File : StorageType.Memory,
+      // As docktor makes it: 1,024 partitions need more than the newest servers permit by default.
+      max_consumers: 100_000,
     });
     return { url: this.server.url, stream: name, subject, partitions, payload, keys };
   }

@@ -3,8 +3,8 @@ import type { Outcome, Spread } from "./compare.ts";
 
 /** One line per side. */
 export function table(title: string, outcomes: readonly Outcome[]): string {
-  const rows = outcomes.map(({ side, rate, ratio, cpuSeconds, peakMb }) => [
-    side,
+  const rows = outcomes.map(({ name, rate, ratio, cpuSeconds, peakMb }) => [
+    name,
     `${Math.round(rate / 1_000)} k/s`,
     inWords(ratio),
     cpuSeconds.toFixed(2),

@@ -1,0 +1,74 @@
+/** Makes docs/benchmarks.md and its chart from what the benchmarks have written to bench/results. */
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { bars, type Group } from "./report/bars.ts";
+import type { Found, Results } from "./throughput/results.ts";
+
+const FOLDER = "bench/results";
+/** The comparisons that the chart shows. */
+const SHOWN = ["publish", "consume"];
+
+const all = readdirSync(FOLDER)
+  .filter((name) => /^throughput-.*\.json$/.test(name))
+  .map((name) => JSON.parse(readFileSync(`${FOLDER}/${name}`, "utf8")) as Results)
+  // The newest server first.
+  .sort((a, b) => b.server.localeCompare(a.server, "en", { numeric: true }));
+
+const chart = bars(
+  SHOWN.map(groupOf),
+  all.map(({ server }) => `nats-server ${server}`),
+);
+writeFileSync("docs/benchmarks.svg", chart);
+writeFileSync("docs/benchmarks.md", page());
+console.log("wrote docs/benchmarks.md and docs/benchmarks.svg");
+
+function groupOf(name: string): Group {
+  const contenders = find(all[0], name)?.outcomes.map((outcome) => outcome.name) ?? [];
+  return {
+    heading: `${name}, times the idiomatic loop`,
+    bars: contenders.flatMap((label) =>
+      all.flatMap((results, series) => {
+        const outcome = find(results, name)?.outcomes.find((each) => each.name === label);
+        if (outcome === undefined) return [];
+        const value = outcome.ratio.median;
+        return [{ label, value, text: `${value.toFixed(2)}×`, series }];
+      }),
+    ),
+  };
+}
+
+function find(results: Results | undefined, name: string): Found | undefined {
+  return results?.found.find((found) => found.name === name);
+}
+
+function page(): string {
+  const parts = [
+    "# Benchmarks",
+    "Made by `make bench`, which runs for an hour, from [bench/results](../bench/results). `make bench-quick` gives a first idea in less than 90 seconds.",
+    "![Ratios to the idiomatic loop](benchmarks.svg)",
+    "**How it is measured.** All contenders of a table run one after the other in each round, in processes of their own, on one server on the same machine; a ratio compares two of the same round. The table shows the median of the rounds, and the least and the most. CPU seconds and peak memory are the contender's own, for a million messages. Messages have 128 bytes, streams are files, and there are 16 partitions and one member unless a table says otherwise.",
+    "- *idiomatic*: `js.publish` with `Promise.all`, 1,000 at a time; `for await … ack()`\n- *tuned*: publishing with one inbox for all acks and 2,000 under way; a callback that acknowledges each, 2,000 asked for at a time\n- *unacknowledged*: publishing without acks, consuming without acks: the limit of client and server\n- *docktor*, *eachMessage* with an asynchronous handler, *eachMessageSync*, *eachBatch*: with docktor's defaults, checkpoints and fencing on",
+    ...all.flatMap(({ server, machine, rounds, found }) => [
+      `## nats-server ${server}`,
+      `${machine}; ${rounds} rounds.`,
+      ...found.map(tableOf),
+    ]),
+  ];
+  return `${parts.join("\n\n")}\n`;
+}
+
+function tableOf({ name, outcomes }: Found): string {
+  const rows = outcomes.map(({ name: contender, rate, ratio, cpuSeconds, peakMb }) =>
+    [
+      contender,
+      `${Math.round(rate / 1_000)} k/s`,
+      `${ratio.median.toFixed(2)}× (${ratio.least.toFixed(2)}–${ratio.most.toFixed(2)})`,
+      cpuSeconds.toFixed(2),
+      `${Math.round(peakMb)} MB`,
+    ].join(" | "),
+  );
+  return [
+    `| ${name} | messages | ratio | CPU s | memory |`,
+    "|---|---|---|---|---|",
+    ...rows.map((row) => `| ${row} |`),
+  ].join("\n");
+}
