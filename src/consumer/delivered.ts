@@ -1,28 +1,52 @@
 /** A message as a durable has delivered it. */
 import type { Msg } from "@nats-io/transport-node";
+import { headersOf, type MessageHeaders, plainHeaders } from "../nats/headers.ts";
+import { KEY_HEADER } from "../partition/names.ts";
 
 const ACK = new TextEncoder().encode("+ACK");
 
-/** One delivery of a message. */
-export class Delivered {
+/** Where a message's fields come from. */
+export interface Source {
+  readonly key: string | undefined;
+  readonly subject: string;
+  readonly timestamp: Date;
+  readonly headers: MessageHeaders | undefined;
+  readonly data: Uint8Array;
+}
+
+/** One delivery of a message. Its fields are read when they are asked for: most handlers want few of them. */
+export class Delivered implements Source {
   /** The message's sequence in the stream. */
   readonly seq: number;
-  /** How many messages the durable had delivered with it. */
-  readonly deliverySequence: number;
-  /** How many more there were for the durable. */
-  readonly pending: number;
   readonly raw: Msg;
 
-  constructor(raw: Msg, seq: number, deliverySequence: number, pending: number) {
+  constructor(raw: Msg, seq: number) {
     this.raw = raw;
     this.seq = seq;
-    this.deliverySequence = deliverySequence;
-    this.pending = pending;
   }
 
-  /** When the server stored it. */
+  get key(): string | undefined {
+    const headers = headersOf(this.raw);
+    return headers?.has(KEY_HEADER) ? headers.get(KEY_HEADER) : undefined;
+  }
+
+  get subject(): string {
+    return this.raw.subject;
+  }
+
   get timestamp(): Date {
     return new Date(timestampIn(this.raw.reply ?? "") / 1e6);
+  }
+
+  get headers(): MessageHeaders | undefined {
+    const raw = headersOf(this.raw);
+    if (raw === undefined) return undefined;
+    const { [KEY_HEADER]: _key, ...headers } = plainHeaders(raw);
+    return Object.keys(headers).length === 0 ? undefined : headers;
+  }
+
+  get data(): Uint8Array {
+    return this.raw.data;
   }
 
   /** Acknowledges it to the server, without waiting. */
@@ -40,28 +64,39 @@ export class Delivered {
  * token that is of no meaning (ADR-15 of nats-io/nats-architecture-and-design).
  */
 export class DeliveryReader {
+  /** Of the message read last: how many the durable had delivered with it. */
+  deliverySequence = 0;
+  /** How many more there were for the durable then. */
+  pending = 0;
   /** Where the first of the numbers begins; unknown before the first message. */
   #start = 0;
+  #at = 0;
 
   read(raw: Msg): Delivered {
     const reply = raw.reply ?? "";
     if (this.#start === 0) this.#start = startOfNumbers(reply);
-    let at = reply.indexOf(".", this.#start) + 1;
-    const next = (): number => {
-      let value = 0;
-      for (; at < reply.length; at++) {
-        const digit = reply.charCodeAt(at) - 48;
-        if (digit < 0) break;
-        value = value * 10 + digit;
-      }
-      at++;
-      return value;
-    };
-    const [seq, deliverySequence] = [next(), next()];
-    at = reply.indexOf(".", at) + 1;
-    return new Delivered(raw, seq, deliverySequence, next());
+    this.#at = reply.indexOf(".", this.#start) + 1;
+    const seq = this.#next(reply);
+    this.deliverySequence = this.#next(reply);
+    this.#at = reply.indexOf(".", this.#at) + 1;
+    this.pending = this.#next(reply);
+    return new Delivered(raw, seq);
+  }
+
+  #next(reply: string): number {
+    let value = 0;
+    let at = this.#at;
+    for (; at < reply.length; at++) {
+      const digit = reply.charCodeAt(at) - ZERO;
+      if (digit < 0) break;
+      value = value * 10 + digit;
+    }
+    this.#at = at + 1;
+    return value;
   }
 }
+
+const ZERO = 48;
 
 function startOfNumbers(reply: string): number {
   const tokens = reply.split(".");

@@ -141,9 +141,9 @@ export class Delivery {
     if (this.#closed) return;
     // The server numbers its deliveries: a missing number is a lost message.
     const delivered = this.#reader.read(raw);
-    const { seq, deliverySequence, pending } = delivered;
-    if (deliverySequence !== ++this.#deliveries) return this.interrupt();
-    this.#behind = pending > 0;
+    const { seq } = delivered;
+    if (this.#reader.deliverySequence !== ++this.#deliveries) return this.interrupt();
+    this.#behind = this.#reader.pending > 0;
     if (seq <= this.#sequence) return this.#repeated(delivered);
     const { tellsGaps } = this.#options;
     if (this.#stopped && tellsGaps) this.#stops.push({ first: this.#sequence + 1, last: seq - 1 });

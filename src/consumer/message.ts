@@ -1,17 +1,7 @@
 /** A message as a handler sees it. */
-import { headersOf, type MessageHeaders, plainHeaders } from "../nats/headers.ts";
-import { KEY_HEADER } from "../partition/names.ts";
-import type { Delivered } from "./delivered.ts";
+import type { MessageHeaders } from "../nats/headers.ts";
+import type { Delivered, Source } from "./delivered.ts";
 import type { DeadLetter } from "./dead-letter.ts";
-
-/** Where a message's fields come from. */
-interface Source {
-  readonly key: string | undefined;
-  readonly subject: string;
-  readonly timestamp: Date;
-  readonly headers: MessageHeaders | undefined;
-  readonly data: Uint8Array;
-}
 
 /** One message of a partition. */
 export class Message {
@@ -34,7 +24,7 @@ export class Message {
 
   /** @internal */
   static from(delivered: Delivered, partition: number): Message {
-    return new Message(new DeliveredSource(delivered), partition, delivered.seq);
+    return new Message(delivered, partition, delivered.seq);
   }
 
   /** A dead letter in the place of the message that asked for it. @internal */
@@ -85,36 +75,3 @@ export class Message {
 }
 
 const decoder = new TextDecoder();
-
-/** Reads a field when it is asked for: most handlers want few of them. */
-class DeliveredSource implements Source {
-  readonly #delivered: Delivered;
-
-  constructor(delivered: Delivered) {
-    this.#delivered = delivered;
-  }
-
-  get key(): string | undefined {
-    const headers = headersOf(this.#delivered.raw);
-    return headers?.has(KEY_HEADER) ? headers.get(KEY_HEADER) : undefined;
-  }
-
-  get subject(): string {
-    return this.#delivered.raw.subject;
-  }
-
-  get timestamp(): Date {
-    return this.#delivered.timestamp;
-  }
-
-  get headers(): MessageHeaders | undefined {
-    const raw = headersOf(this.#delivered.raw);
-    if (raw === undefined) return undefined;
-    const { [KEY_HEADER]: _key, ...headers } = plainHeaders(raw);
-    return Object.keys(headers).length === 0 ? undefined : headers;
-  }
-
-  get data(): Uint8Array {
-    return this.#delivered.raw.data;
-  }
-}

@@ -56,13 +56,24 @@ export class Progress<T extends Sequenced> {
     let { first } = this.#open;
     // It may have been set aside before its handler has returned.
     if (first === undefined || sequence < first.seq) return;
-    this.#finished.add(sequence);
-    for (; first !== undefined && this.#finished.delete(first.seq); { first } = this.#open) {
-      this.#open.shift();
-      this.#floor = first;
-      this.#committable++;
-      if (this.#keepsAll) this.#settled.push(first);
+    if (sequence > first.seq) {
+      this.#finished.add(sequence);
+      return;
     }
+    this.#settle(first);
+    if (this.#finished.size === 0) return;
+    for ({ first } = this.#open; first !== undefined; { first } = this.#open) {
+      if (!this.#finished.delete(first.seq)) return;
+      this.#settle(first);
+    }
+  }
+
+  /** The first one that is open is finished. */
+  #settle(first: T): void {
+    this.#open.shift();
+    this.#floor = first;
+    this.#committable++;
+    if (this.#keepsAll) this.#settled.push(first);
   }
 
   /** The first `count` committable items are committed; returns them, if they are kept. */
