@@ -219,7 +219,7 @@ export class Pump implements Watched, Stallable {
     await this.#dispatching;
     try {
       await this.#committer.flush();
-      await this.#durables.tidied;
+      await this.#durables.tidied();
       // Else a partition without messages would carry its past durables along for ever.
       const { checkpoint } = this.lease;
       if (checkpoint.previous !== undefined && !this.#committed) {
