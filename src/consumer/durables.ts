@@ -32,9 +32,9 @@ export class Durables {
     return this.#nameOf(this.#options.lease.epoch);
   }
 
-  /** Resolves when what can be removed of past ones is. */
-  get tidied(): Promise<boolean> {
-    return this.#tidying.first;
+  /** Resolves when what can be removed of past ones is, or is left to the next owner. */
+  async tidied(): Promise<void> {
+    await this.#tidying.finish();
   }
 
   /** Opens the owner's own; returns whether the lease still holds: else nothing is left behind. */
@@ -58,7 +58,7 @@ export class Durables {
    * as new.
    */
   async prepareNext(): Promise<boolean> {
-    await this.#tidying.first;
+    await this.#tidying.pass();
     const { delivered } = await createDurableAhead(this.#durable(this.#options.lease.epoch + 1));
     return delivered.consumer_seq === 0;
   }

@@ -12,6 +12,16 @@ import type { Lease } from "../lease/lease.ts";
 /** How much later: longer than a request may take, and elections after it. */
 const LATE_MS = 15_000;
 
+/**
+ * How long after a claim past durables are left alone: the server holds the stream while it removes one, and
+ * other partitions may be on their way to the same member. Measured at 10,000 messages a second on 2 cores: of the
+ * slowest tenth of hand-overs, some removal went on for half of the time.
+ */
+const CALM_MS = 1_000;
+
+/** So many of a partition are not left alone: owners follow each other faster than that. */
+const MOST_LEFT = 4;
+
 /** What tidying needs. */
 export interface TidyingOptions {
   clock: Clock;
@@ -27,21 +37,42 @@ export interface TidyingOptions {
 export class Tidying {
   readonly #options: TidyingOptions;
   #first: Promise<boolean> = Promise.resolve(true);
+  readonly #hurried = new AbortController();
+  /** Whether the next owner is to do it. */
+  #left = false;
 
   constructor(options: TidyingOptions) {
     this.#options = options;
   }
 
-  /** Resolves when what can be removed is, at first. */
-  get first(): Promise<boolean> {
-    return this.#first;
+  /** Begins, beside the work, in a while. */
+  start(): void {
+    const { clock, lease } = this.#options;
+    const { since } = lease.checkpoint;
+    lease.lost.addEventListener("abort", () => this.#leave(), { once: true });
+    this.#first = this.#try(async () => {
+      if (since !== undefined) await slept(clock, CALM_MS, this.#hurried.signal);
+      if (!this.#left) await this.#removeFrom(since);
+    });
+    void this.#removeAgain();
   }
 
-  /** Begins, beside the work. */
-  start(): void {
-    const { checkpoint } = this.#options.lease;
-    this.#first = this.#try(() => this.#removeFrom(checkpoint.since));
-    void this.#removeAgain();
+  /** Resolves when what can be removed is; does not wait any longer before it begins. */
+  async finish(): Promise<void> {
+    this.#hurried.abort();
+    await this.#first;
+  }
+
+  /** The partition is about to move: leaves what is not begun to the next owner, unless that is too much. */
+  async pass(): Promise<void> {
+    const { epoch, checkpoint } = this.#options.lease;
+    if (epoch - (checkpoint.since ?? epoch) < MOST_LEFT) this.#leave();
+    await this.finish();
+  }
+
+  #leave(): void {
+    this.#left = true;
+    this.#hurried.abort();
   }
 
   /**
