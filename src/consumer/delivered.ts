@@ -3,6 +3,9 @@ import type { Msg } from "@nats-io/transport-node";
 import { headersOf, type MessageHeaders, plainHeaders } from "../nats/headers.ts";
 import { KEY_HEADER } from "../partition/names.ts";
 
+/** A message's subjects and headers, as a rule; to count them is to decode them. */
+const ENVELOPE_BYTES = 200;
+
 const ACK = new TextEncoder().encode("+ACK");
 
 /** Where a message's fields come from. */
@@ -19,6 +22,7 @@ export class Delivered implements Source {
   /** The message's sequence in the stream. */
   readonly seq: number;
   readonly raw: Msg;
+  #data: Uint8Array | undefined;
 
   constructor(raw: Msg, seq: number) {
     this.raw = raw;
@@ -46,7 +50,14 @@ export class Delivered implements Source {
   }
 
   get data(): Uint8Array {
-    return this.raw.data;
+    // Each time it is asked, the client makes another view of it.
+    this.#data ??= this.raw.data;
+    return this.#data;
+  }
+
+  /** About how many bytes it takes up. */
+  get size(): number {
+    return this.data.length + ENVELOPE_BYTES;
   }
 
   /** Acknowledges it to the server, without waiting. */

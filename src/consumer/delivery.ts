@@ -6,7 +6,10 @@ import { Pull, type PullOptions } from "./pull.ts";
 
 /** What a delivery needs. */
 export interface DeliveryOptions
-  extends Pick<PullOptions, "link" | "stream" | "durable" | "heartbeatMs" | "limit" | "held"> {
+  extends Pick<
+    PullOptions,
+    "link" | "stream" | "durable" | "heartbeatMs" | "limit" | "held" | "limitBytes" | "heldBytes"
+  > {
   /** The last handled sequence; what is not beyond it is dropped. */
   after: number;
   onMessage: (message: Delivered) => void;

@@ -29,6 +29,7 @@ export class Inbox {
   readonly #options: InboxOptions;
   readonly #waiting = new Fifo<Delivered>();
   #singly: number;
+  #bytes = 0;
   #closed = false;
   #wake = (): void => {};
 
@@ -47,8 +48,19 @@ export class Inbox {
     return this.#waiting.size + this.#options.progress.underWay;
   }
 
+  /** How many bytes the messages have that are kept: those that are not handled, and those behind one. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** A message is handled, and all before it. */
+  settled(delivered: Delivered): void {
+    this.#bytes -= delivered.size;
+  }
+
   /** A message was delivered. */
   add(delivered: Delivered): void {
+    this.#bytes += delivered.size;
     this.#waiting.push(delivered);
     this.#wake();
   }
@@ -75,7 +87,7 @@ export class Inbox {
     const most = this.#most(max);
     const messages: Message[] = [];
     for (let { first } = this.#waiting; first !== undefined; { first } = this.#waiting) {
-      if (messages.length >= most || decodeReplay(first.raw) !== undefined) break;
+      if (messages.length >= most || isReplay(first)) break;
       this.#waiting.shift();
       progress.start(first);
       messages.push(Message.from(first, partition));
@@ -129,4 +141,9 @@ export class Inbox {
     onFinished(1);
     return undefined;
   }
+}
+
+/** Whether it asks for a dead letter to be tried again. Hardly any does, and this one look says so. */
+function isReplay(delivered: Delivered): boolean {
+  return delivered.data.length === 0 && decodeReplay(delivered.raw) !== undefined;
 }

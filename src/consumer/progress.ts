@@ -12,6 +12,7 @@ export interface Sequenced {
 /** Tracks items from start to finish to commit. */
 export class Progress<T extends Sequenced> {
   readonly #keepsAll: boolean;
+  readonly #onSettled: (item: T) => void;
   /** Started, in order; the first one is not finished. */
   readonly #open = new Fifo<T>();
   /** The sequences of those that are finished all the same. */
@@ -21,9 +22,13 @@ export class Progress<T extends Sequenced> {
   #floor: T | undefined;
   #committable = 0;
 
-  /** @param keepsAll whether {@link committed} is to return the items, which are kept until then */
-  constructor(keepsAll: boolean) {
+  /**
+   * @param keepsAll whether {@link committed} is to return the items, which are kept until then
+   * @param onSettled told of each item that is finished without a gap
+   */
+  constructor(keepsAll: boolean, onSettled: (item: T) => void = () => {}) {
     this.#keepsAll = keepsAll;
+    this.#onSettled = onSettled;
   }
 
   /** The last item to commit: everything up to it is finished. Undefined when there is none. */
@@ -74,6 +79,7 @@ export class Progress<T extends Sequenced> {
     this.#floor = first;
     this.#committable++;
     if (this.#keepsAll) this.#settled.push(first);
+    this.#onSettled(first);
   }
 
   /** The first `count` committable items are committed; returns them, if they are kept. */

@@ -25,6 +25,10 @@ export interface PullOptions {
   limit: () => number;
   /** How many are held. */
   held: () => number;
+  /** How many bytes they may have together: nothing is asked for while they have more than half of that. */
+  limitBytes: () => number;
+  /** How many they have. */
+  heldBytes: () => number;
   onMessage: (message: Msg) => void;
   /** The server is there, and has sent so many messages up to now. */
   onHeartbeat: (deliveries: number) => void;
@@ -74,9 +78,12 @@ export class Pull {
 
   /** Asks for more as soon as there is room for half of the limit. */
   more(): void {
-    const { limit, held } = this.#options;
-    const free = limit() - held() - this.#asked;
-    if (free > 0 && free * 2 >= limit()) this.#ask(free);
+    const { limit, held, limitBytes, heldBytes } = this.#options;
+    const most = limit();
+    const free = most - held() - this.#asked;
+    if (free <= 0 || free * 2 < most) return;
+    const bytes = Math.floor(limitBytes() / 2);
+    if (heldBytes() <= bytes) this.#ask(free, { max_bytes: bytes });
   }
 
   /** Nothing is handed over any more. */
@@ -104,6 +111,9 @@ export class Pull {
     this.#asked = Math.max(0, this.#asked - numberIn("Nats-Pending-Messages"));
     // Of a request that ended in another way, as with the leader that had it, the next heartbeat is missed.
     if (code === 404 || code === 408) this.more();
+    // What is larger than all that may be held has to come alone.
+    const tooLarge = code === 409 && /MaxBytes/i.test(description);
+    if (tooLarge && this.idle && this.#options.held() === 0) this.#ask(1, {});
   }
 
   /** A heartbeat was due. */
@@ -118,11 +128,12 @@ export class Pull {
     this.more();
   }
 
-  #ask(batch: number): void {
+  #ask(batch: number, most: { max_bytes?: number }): void {
     const { link, heartbeatMs } = this.#options;
     if (this.#closed || link.connection.info === undefined) return;
     const request = {
       batch,
+      ...most,
       expires: nanos(EXPIRES_MS),
       idle_heartbeat: nanos(heartbeatMs),
     };

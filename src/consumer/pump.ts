@@ -38,6 +38,8 @@ export interface PumpOptions {
   group: string;
   dispatch: Dispatch;
   commit: { intervalMs: number; window: number };
+  /** How many bytes of messages may be held. */
+  limitBytes: () => number;
   /** How often the server is to show that deliveries go on, in milliseconds. */
   heartbeatMs: number;
   poison: PoisonOfPartition;
@@ -74,7 +76,9 @@ export class Pump implements Watched, Stallable {
   constructor(options: PumpOptions) {
     this.#options = options;
     this.lease = options.lease;
-    this.#progress = new Progress(options.acks === "each");
+    this.#progress = new Progress(options.acks === "each", (delivered) =>
+      this.#inbox.settled(delivered),
+    );
     this.#committer = new Committer({
       lease: options.lease,
       progress: this.#progress,
@@ -179,6 +183,8 @@ export class Pump implements Watched, Stallable {
       heartbeatMs,
       limit: () => this.#credit.limit,
       held: () => this.#inbox.held,
+      limitBytes: this.#options.limitBytes,
+      heldBytes: () => this.#inbox.bytes,
       after: lease.checkpoint.sequence,
       onMessage: (delivered) => {
         this.#options.breather.turned();

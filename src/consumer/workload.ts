@@ -29,6 +29,9 @@ const HEARTBEATS = 3;
 const HEARTBEAT_MS_PER_PARTITION = 5;
 const LONGEST_HEARTBEAT_MS = 5_000;
 
+/** How many bytes of messages a member holds altogether; of each partition at least one message, however large. */
+const MOST_BYTES = 64 * 1_024 * 1_024;
+
 /** How long a new leader of a stream may take to catch up: 5 s. */
 const CATCH_UP = { looks: 20, pauseMs: 250 };
 
@@ -128,6 +131,7 @@ export class Workload implements PartitionWork {
       group: settings.group,
       dispatch: this.#dispatch,
       commit: settings.commit,
+      limitBytes: () => MOST_BYTES / Math.max(1, this.#pumps.size),
       heartbeatMs: heartbeatMs(settings.ttlMs, resources.partitions),
       poison: this.#poisonOf(lease),
       breather: this.#breather,

@@ -43,6 +43,8 @@ export function delivered(of: DeliveryOf): Delivered {
 export class FakeConnection {
   /** What was asked for, in order: how many messages each time. */
   readonly asked: number[] = [];
+  /** And how many bytes, if that was limited. */
+  readonly askedBytes: (number | undefined)[] = [];
   subscribed = false;
   /** Whether it takes nothing more, as the client does not while it is drained. */
   closing = false;
@@ -60,7 +62,9 @@ export class FakeConnection {
     };
     const publish = (_: string, payload: string): void => {
       if (this.closing) throw new errors.DrainingConnectionError();
-      this.asked.push((JSON.parse(payload) as { batch: number }).batch);
+      const { batch, max_bytes } = JSON.parse(payload) as { batch: number; max_bytes?: number };
+      this.asked.push(batch);
+      this.askedBytes.push(max_bytes);
     };
     return { subscribe, publish, info: {} } as unknown as NatsConnection;
   }

@@ -35,6 +35,8 @@ function open(acks: Acks): void {
     heartbeatMs: 500,
     limit: () => 1_024,
     held: () => 0,
+    limitBytes: () => 1e6,
+    heldBytes: () => 0,
     after: AFTER,
     onMessage: ({ seq }) => handedOver.push(seq),
     committed: () => committed,

@@ -12,11 +12,14 @@ let came: number;
 let silences: number;
 let limit: number;
 let held: number;
+let limitBytes: number;
+let heldBytes: number;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
   server = new FakeConnection();
   [came, silences, held, limit] = [0, 0, 0, 500];
+  [heldBytes, limitBytes] = [0, 1_000_000];
   pull = new Pull({
     link: { connection: server.asConnection } as Link,
     stream: "S",
@@ -24,6 +27,8 @@ beforeEach(() => {
     heartbeatMs: HEARTBEAT_MS,
     limit: () => limit,
     held: () => held,
+    limitBytes: () => limitBytes,
+    heldBytes: () => heldBytes,
     onMessage: () => came++,
     onHeartbeat: () => {},
     onSilent: () => silences++,
@@ -102,5 +107,34 @@ describe("messages are asked for", () => {
     pull.close();
     vi.advanceTimersByTime(10 * HEARTBEAT_MS);
     expect([server.asked, server.subscribed]).toEqual([[500], false]);
+  });
+
+  test("not while they have more than half of the bytes that may be held", () => {
+    limitBytes = 1_000;
+    heldBytes = 501;
+    deliver(250);
+    expect(server.asked).toEqual([500]);
+    heldBytes = 500;
+    pull.more();
+    expect([server.asked, server.askedBytes.at(-1)]).toEqual([[500, 250], 500]);
+  });
+
+  test("again, once there is room, for what was left of a request that had no bytes left", () => {
+    deliver(3);
+    held = 3;
+    server.say(409, "Message Size Exceeds MaxBytes", { "Nats-Pending-Messages": "497" });
+    expect(server.asked).toEqual([500]);
+    pull.more();
+    expect(server.asked).toEqual([500, 497]);
+  });
+
+  test("alone when one is larger than all that may be held, and without a limit", () => {
+    server.say(409, "Message Size Exceeds MaxBytes", { "Nats-Pending-Messages": "500" });
+    expect([server.asked, server.askedBytes]).toEqual([
+      [500, 1],
+      [500_000, undefined],
+    ]);
+    deliver(1);
+    expect([came, server.asked]).toEqual([1, [500, 1, 500]]);
   });
 });

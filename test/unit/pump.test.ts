@@ -93,6 +93,7 @@ async function flow(concurrency?: KeyConcurrency, window = WINDOW): Promise<void
     group: "G",
     dispatch: dispatchFor({ eachMessage }, concurrency),
     commit: { intervalMs: 60_000, window },
+    limitBytes: () => 1e6,
     heartbeatMs: HEARTBEAT_MS,
     poison: new PoisonOfPartition({
       settings: { policy: "block", maxAttempts: 10 },
