@@ -104,7 +104,7 @@ describeOnEachServer("a hand-over", ({ start }) => {
       ...identity,
       link: connection,
       workQueue: false,
-      acks: "all",
+      ackEach: false,
       partition: 1,
       epoch: 2,
       after: 0,

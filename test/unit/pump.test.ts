@@ -88,7 +88,7 @@ async function flow(concurrency?: KeyConcurrency, window = WINDOW): Promise<void
     lease: lease as unknown as Lease,
     stream: "S",
     workQueue: false,
-    acks: "all",
+    ackEach: false,
     subject: "s",
     group: "G",
     dispatch: dispatchFor({ eachMessage }, concurrency),
