@@ -52,7 +52,6 @@ export class Delivery {
   /** Whether it is known what was missing at the start. */
   #started = false;
   #closed = false;
-
   #heard = false;
 
   /** Starts the flow. */
@@ -94,7 +93,7 @@ export class Delivery {
 
   /** Whether the server has ever shown that it is there. */
   get heard(): boolean {
-    return this.#heard || this.begun;
+    return this.#heard;
   }
 
   /** Whether anything was received. */
@@ -139,6 +138,7 @@ export class Delivery {
 
   #receive(raw: Msg): void {
     if (this.#closed) return;
+    this.#heard = true;
     // The server numbers its deliveries: a missing number is a lost message.
     const delivered = this.#reader.read(raw);
     const { seq, deliverySequence, pending } = delivered;
