@@ -4,6 +4,7 @@
  */
 import { isDocktorError, toDocktorError } from "../errors.ts";
 import type { Lease } from "../lease/lease.ts";
+import type { Acks } from "./durable.ts";
 import type { Progress } from "./progress.ts";
 
 /** When progress is committed. */
@@ -29,8 +30,7 @@ export interface CommitterOptions<T extends Acknowledgeable> {
   progress: Progress<T>;
   intervalMs: number;
   window: number;
-  /** Whether each message needs its own ack; else the ack of one covers all before it. */
-  ackEach: boolean;
+  acks: Acks;
   onCommitted: (sequence: number) => void;
   onError: (error: unknown) => void;
 }
@@ -135,7 +135,7 @@ export class Committer<T extends Acknowledgeable> {
   }
 
   async #commit(): Promise<void> {
-    const { lease, progress, ackEach, onCommitted } = this.#options;
+    const { lease, progress, onCommitted } = this.#options;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const { floor, committable } = progress;
@@ -153,8 +153,8 @@ export class Committer<T extends Acknowledgeable> {
     onCommitted(floor.seq);
     // Held up since: whatever it acked now, the next owner has dealt with.
     if (!lease.trusted()) return;
-    if (ackEach) this.#ackEach(committed);
-    else {
+    if (this.#options.acks === "each") this.#ackEach(committed);
+    else if (this.#options.acks === "all") {
       floor.ack();
       this.#acked = floor;
       this.doubtAck();

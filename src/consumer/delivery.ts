@@ -1,6 +1,7 @@
 /** The flow of messages from one durable, without a gap and without a repeat. */
 import type { Msg } from "@nats-io/transport-node";
 import { type Delivered, DeliveryReader } from "./delivered.ts";
+import type { Acks } from "./durable.ts";
 import { Pull, type PullOptions } from "./pull.ts";
 
 /** What a delivery needs. */
@@ -11,8 +12,8 @@ export interface DeliveryOptions
   onMessage: (message: Delivered) => void;
   /** Everything up to this sequence is committed. */
   committed: () => number;
-  /** Whether each message is acked by itself: an ack that was lost is made up for by no later one. */
-  ackEach: boolean;
+  /** What is acked. Of acks for each message, one that was lost is made up for by no later one. */
+  acks: Acks;
   /** Whether the server sends nothing more before something is committed. */
   isFull: () => boolean;
   /** The server is there, and sends nothing for now. */
@@ -69,7 +70,7 @@ export class Delivery {
       },
       onSilent: () => {
         // Who answers may have changed, as with the node that led the durable: acks may have gone with it.
-        if (options.ackEach) this.interrupt();
+        if (options.acks === "each") this.interrupt();
         else options.onSilent();
       },
       onGone: () => this.interrupt(),
@@ -171,6 +172,7 @@ export class Delivery {
    * room for good, and in a work queue stay for ever.
    */
   #repeated(delivered: Delivered): void {
-    if (delivered.seq <= this.#options.committed()) delivered.ack();
+    const { acks, committed } = this.#options;
+    if (acks !== "none" && delivered.seq <= committed()) delivered.ack();
   }
 }

@@ -47,20 +47,25 @@ export function roomFor(window: number): number {
 const REMOVALS = 10;
 const REMOVAL_PAUSE_MS = 1_000;
 
+/**
+ * What a member acks once it is committed: each message, which a work queue then removes; or one for all before
+ * it; or nothing, where the server is slow at that.
+ */
+export type Acks = "each" | "all" | "none";
+
 /** Which partition's messages, and from where. */
 export interface DurableOptions {
   link: Link;
   stream: string;
   workQueue: boolean;
-  /** Whether each message is to be acked; else the ack of one covers all before it. */
-  ackEach: boolean;
+  acks: Acks;
   subject: string;
   group: string;
   partition: number;
   epoch: number;
   /** The last handled sequence. */
   after: number;
-  /** How many messages may be delivered and not committed. */
+  /** How many messages may be delivered and not committed, where any are acked. */
   maxUncommitted: number;
   /**
    * This member's creations, one at a time: the server holds the stream for each, and between two of
@@ -95,8 +100,8 @@ async function open(options: DurableOptions): Promise<ConsumerInfo> {
     const { config, delivered } = found;
     const unused = delivered.consumer_seq === 0;
     const fits =
-      config.max_ack_pending === maxUncommitted &&
-      config.ack_policy === ackPolicyOf(options) &&
+      (options.acks === "none" || config.max_ack_pending === maxUncommitted) &&
+      config.ack_policy === POLICIES[options.acks] &&
       config.filter_subject === partitionSubject(options.subject, partition);
     if (unused && fits && (config.opt_start_seq ?? 0) <= after + 1) return found;
     // Left over from a group of the same name whose buckets were deleted, or made by one with other settings.
@@ -118,8 +123,9 @@ async function createOrFind(options: DurableOptions): Promise<ConsumerInfo | und
 }
 
 /** What owners need not agree on: with other settings the next one makes a durable of its own. */
-export function settingsOf(options: Pick<DurableOptions, "ackEach" | "maxUncommitted">): string {
-  return `${ackPolicyOf(options)} ${options.maxUncommitted}`;
+export function settingsOf(options: Pick<DurableOptions, "acks" | "maxUncommitted">): string {
+  const { acks, maxUncommitted } = options;
+  return acks === "none" ? acks : `${POLICIES[acks]} ${maxUncommitted}`;
 }
 
 /** Creates the durable of a partition that waits for it. */
@@ -145,10 +151,8 @@ async function create(options: DurableOptions): Promise<ConsumerInfo> {
   try {
     return await link.manager.consumers.add(stream, {
       durable_name: name,
-      ack_wait: nanos(ACK_WAIT_MS),
       filter_subject: partitionSubject(options.subject, partition),
-      max_ack_pending: options.maxUncommitted,
-      ack_policy: ackPolicyOf(options),
+      ...acksOf(options),
       ...startOf(options),
     });
   } catch (error) {
@@ -184,8 +188,16 @@ export async function removeDurable(link: Link, stream: string, name: string): P
   }
 }
 
-function ackPolicyOf({ ackEach }: Pick<DurableOptions, "ackEach">): AckPolicy {
-  return ackEach ? AckPolicy.Explicit : AckPolicy.All;
+const POLICIES: Readonly<Record<Acks, AckPolicy>> = {
+  each: AckPolicy.Explicit,
+  all: AckPolicy.All,
+  none: AckPolicy.None,
+};
+
+function acksOf({ acks, maxUncommitted }: DurableOptions): Partial<ConsumerConfig> {
+  const ack_policy = POLICIES[acks];
+  if (acks === "none") return { ack_policy };
+  return { ack_policy, ack_wait: nanos(ACK_WAIT_MS), max_ack_pending: maxUncommitted };
 }
 
 function startOf({ workQueue, after }: DurableOptions): Partial<ConsumerConfig> {

@@ -13,7 +13,7 @@ import { Credit } from "./credit.ts";
 import type { Delivered } from "./delivered.ts";
 import { Delivery, type Gap } from "./delivery.ts";
 import type { Dispatch, Intake } from "./dispatch.ts";
-import { roomFor } from "./durable.ts";
+import { type Acks, roomFor } from "./durable.ts";
 import { Durables } from "./durables.ts";
 import type { Watched } from "./gap-watch.ts";
 import { type Call, Handling, type Outcome } from "./handling.ts";
@@ -33,8 +33,7 @@ export interface PumpOptions {
   lease: Lease;
   stream: string;
   workQueue: boolean;
-  /** Whether each message is to be acked; else the ack of one covers all before it. */
-  ackEach: boolean;
+  acks: Acks;
   subject: string;
   group: string;
   dispatch: Dispatch;
@@ -75,12 +74,12 @@ export class Pump implements Watched, Stallable {
   constructor(options: PumpOptions) {
     this.#options = options;
     this.lease = options.lease;
-    this.#progress = new Progress(options.ackEach);
+    this.#progress = new Progress(options.acks === "each");
     this.#committer = new Committer({
       lease: options.lease,
       progress: this.#progress,
       ...options.commit,
-      ackEach: options.ackEach,
+      acks: options.acks,
       onCommitted: (sequence) => {
         this.#committed = true;
         options.onCommitted(sequence);
@@ -170,7 +169,7 @@ export class Pump implements Watched, Stallable {
 
   /** Starts the flow from the checkpoint. Returns once messages may come. */
   async start(): Promise<void> {
-    const { link, lease, stream, poison, workQueue, heartbeatMs, commit } = this.#options;
+    const { link, lease, stream, poison, acks, workQueue, heartbeatMs, commit } = this.#options;
     await poison.open();
     if (!(await this.#durables.open())) return;
     this.#delivery = new Delivery({
@@ -186,8 +185,8 @@ export class Pump implements Watched, Stallable {
         this.#inbox.add(delivered);
       },
       committed: () => lease.checkpoint.sequence,
-      ackEach: this.#options.ackEach,
-      isFull: () => this.#inbox.open >= roomFor(commit.window),
+      acks,
+      isFull: () => acks !== "none" && this.#inbox.open >= roomFor(commit.window),
       onQuiet: () => this.#committer.repeatAck(),
       onSilent: () => this.#committer.doubtAck(),
       // A work queue removes what is handled: nothing is missing there.

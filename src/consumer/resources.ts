@@ -7,6 +7,7 @@ import { type Link, openLink } from "../nats/connection.ts";
 import { type PatienceOptions, patiently } from "../nats/patience.ts";
 import { leasesBucket, membersBucket } from "../partition/names.ts";
 import { openPartitionedStream } from "../partition/stream.ts";
+import type { Acks } from "./durable.ts";
 import type { ConsumerSettings } from "./options.ts";
 
 /** An open consumer's means. */
@@ -14,8 +15,7 @@ export interface Resources {
   readonly link: Link;
   /** Whether the stream is a work queue: it removes what is acked, message by message. */
   readonly workQueue: boolean;
-  /** Whether each message is to be acked; else the ack of one covers all before it. */
-  readonly ackEach: boolean;
+  readonly acks: Acks;
   readonly partitions: number;
   /** How many replicas the stream has, and what belongs to it gets. */
   readonly replicas: number;
@@ -63,11 +63,17 @@ async function open(link: Link, settings: ConsumerSettings): Promise<Resources> 
   return {
     link,
     workQueue,
-    ackEach: workQueue || !acksAllAtOnce(link.connection),
+    acks: acksFor(link, workQueue),
     partitions,
     replicas,
     streamCreated: created,
     sessions,
     leases,
   };
+}
+
+/** A work queue removes what is acked. Elsewhere acks tell others how far the group is, which may not cost much. */
+function acksFor({ connection }: Link, workQueue: boolean): Acks {
+  if (workQueue) return "each";
+  return acksAllAtOnce(connection) ? "all" : "none";
 }

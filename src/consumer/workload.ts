@@ -123,7 +123,7 @@ export class Workload implements PartitionWork {
       lease,
       stream: settings.stream,
       workQueue: resources.workQueue,
-      ackEach: resources.ackEach,
+      acks: resources.acks,
       subject: settings.subject,
       group: settings.group,
       dispatch: this.#dispatch,
@@ -146,7 +146,7 @@ export class Workload implements PartitionWork {
   get durableSettings(): string {
     const { settings, resources } = this.#options;
     const maxUncommitted = roomFor(settings.commit.window);
-    return settingsOf({ ackEach: resources.ackEach, maxUncommitted });
+    return settingsOf({ acks: resources.acks, maxUncommitted });
   }
 
   async prepare(lease: Lease): Promise<boolean> {

@@ -104,7 +104,7 @@ describeOnEachServer("a hand-over", ({ start }) => {
       ...identity,
       link: connection,
       workQueue: false,
-      ackEach: false,
+      acks: "all",
       partition: 1,
       epoch: 2,
       after: 0,

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Committer } from "../../src/consumer/committer.ts";
+import type { Acks } from "../../src/consumer/durable.ts";
 import { Progress } from "../../src/consumer/progress.ts";
 import { DocktorError } from "../../src/errors.ts";
 
@@ -10,11 +11,10 @@ function partition(
     intervalMs?: number;
     trusted?: () => boolean;
     note?: () => Promise<void>;
-    ackEach?: boolean;
+    acks?: Acks;
   } = {},
 ) {
-  const { ackEach = false } = options;
-  const progress = new Progress<{ seq: number; ack: () => void }>(ackEach);
+  const progress = new Progress<{ seq: number; ack: () => void }>(options.acks === "each");
   const seen = { commits: [] as number[], acks: [] as number[], errors: [] as unknown[] };
   const committer = new Committer({
     lease: {
@@ -29,7 +29,7 @@ function partition(
     progress,
     intervalMs: options.intervalMs ?? 60_000,
     window: 4,
-    ackEach,
+    acks: options.acks ?? "all",
     onCommitted: () => {},
     onError: (error) => seen.errors.push(error),
   });
@@ -59,17 +59,20 @@ describe("a committer", () => {
     expect(seen).toMatchObject({ commits: [2], acks: [2] });
   });
 
-  test("acks each message where the server wants that", async () => {
-    const { handle, seen } = partition(() => Promise.resolve(), { ackEach: true });
-    for (const seq of [1, 2]) handle(seq);
+  test("acks each message where the server wants that, and none where it wants none", async () => {
+    const [each, none] = (["each", "none"] as const).map((acks) =>
+      partition(() => Promise.resolve(), { acks }),
+    );
+    for (const seq of [1, 2]) for (const one of [each, none]) one?.handle(seq);
     await settled();
-    expect(seen).toMatchObject({ commits: [2], acks: [1, 2] });
+    expect(each?.seen).toMatchObject({ commits: [2], acks: [1, 2] });
+    expect(none?.seen).toMatchObject({ commits: [2], acks: [] });
   });
 
   test("acks no more of many once another member may own the partition, as after a pause among them", async () => {
     let looks = 0;
     const { handle, seen } = partition(() => Promise.resolve(), {
-      ackEach: true,
+      acks: "each",
       // At the commit's end, before the first ack, and before the second.
       trusted: () => ++looks < 3,
     });

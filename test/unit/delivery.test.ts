@@ -1,6 +1,7 @@
 /** What a delivery does with what a durable sends. The durable is the test's; the rest is real. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Delivery } from "../../src/consumer/delivery.ts";
+import type { Acks } from "../../src/consumer/durable.ts";
 import type { Link } from "../../src/nats/connection.ts";
 import { FakeConnection } from "../support/delivered.ts";
 
@@ -18,9 +19,9 @@ let receive: (number: number, seq: number, pending?: number) => void;
 /** The connection's other end. */
 let server: FakeConnection;
 
-beforeEach(() => open(false));
+beforeEach(() => open("all"));
 
-function open(ackEach: boolean): void {
+function open(acks: Acks): void {
   [handedOver, acked, interruptions, full] = [[], [], 0, false];
   committed = AFTER;
   server = new FakeConnection();
@@ -37,7 +38,7 @@ function open(ackEach: boolean): void {
     after: AFTER,
     onMessage: ({ seq }) => handedOver.push(seq),
     committed: () => committed,
-    ackEach,
+    acks,
     isFull: () => full,
     onQuiet: () => {},
     onSilent: () => {},
@@ -74,6 +75,13 @@ describe("a delivery", () => {
     expect([acked, handedOver]).toEqual([[4], [4]]);
   });
 
+  test("acks nothing where the server wants no acks", () => {
+    delivery.close();
+    open("none");
+    receive(1, AFTER);
+    expect(acked).toEqual([]);
+  });
+
   test("is interrupted, once, by a delivery that is missing, and hands nothing over from there on", () => {
     receive(1, 4);
     receive(3, 6);
@@ -103,12 +111,13 @@ describe("a delivery", () => {
   });
 
   test.each([
-    ["where acks may have been lost with whoever answered before", true, 1],
-    ["where the next ack makes up for those", false, 0],
-  ])("that misses heartbeats is interrupted or not: %s", (_, ackEach, times) => {
+    ["where acks may have been lost with whoever answered before", "each", 1],
+    ["where the next ack makes up for those", "all", 0],
+    ["where there are none", "none", 0],
+  ] as const)("that misses heartbeats is interrupted or not: %s", (_, acks, times) => {
     delivery.close();
     vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
-    open(ackEach);
+    open(acks);
     vi.advanceTimersByTime(1_500);
     expect(interruptions).toBe(times);
     delivery.close();

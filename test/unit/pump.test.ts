@@ -88,7 +88,7 @@ async function flow(concurrency?: KeyConcurrency, window = WINDOW): Promise<void
     lease: lease as unknown as Lease,
     stream: "S",
     workQueue: false,
-    ackEach: false,
+    acks: "all",
     subject: "s",
     group: "G",
     dispatch: dispatchFor({ eachMessage }, concurrency),
