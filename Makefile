@@ -44,7 +44,7 @@ bench-handover: build ## Measure hand-overs between processes under load: p50, p
 	$(call bench,handover)
 
 .PHONY: bench-failover
-bench-failover: build ## Measure 1,000 hand-overs, 100 crashes and 100 pauses (about 10 minutes)
+bench-failover: build ## Measure 1,000 hand-overs, 100 crashes and 100 pauses (9 minutes)
 	$(call bench,failover)
 
 .PHONY: bench

@@ -4,7 +4,6 @@
  */
 import { isDocktorError, toDocktorError } from "../errors.ts";
 import type { Lease } from "../lease/lease.ts";
-import type { Acks } from "./durable.ts";
 import type { Progress } from "./progress.ts";
 
 /** When progress is committed. */
@@ -18,35 +17,33 @@ export interface CommitOptions {
   readonly window?: number;
 }
 
-/** What can be acknowledged to the server. */
-export interface Acknowledgeable {
+/** What can be committed, and acknowledged to the server. */
+export interface Committable {
   readonly seq: number;
+  readonly deliverySequence: number;
   ack(): void;
 }
 
 /** What a committer needs. */
-export interface CommitterOptions<T extends Acknowledgeable> {
+export interface CommitterOptions<T extends Committable> {
   lease: Pick<Lease, "commit" | "note" | "trusted">;
   progress: Progress<T>;
   intervalMs: number;
   window: number;
-  acks: Acks;
+  /** Whether what is committed is acked, message by message; progress then keeps all. */
+  acks: boolean;
   onCommitted: (sequence: number) => void;
   onError: (error: unknown) => void;
 }
 
 /** Commits one partition's progress. */
-export class Committer<T extends Acknowledgeable> {
+export class Committer<T extends Committable> {
   readonly #options: CommitterOptions<T>;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #stopped = false;
   /** Whether the checkpoint has something to write although nothing more is handled. */
   #noted = false;
-  /** What was acked last, where one ack stands for all before it. */
-  #acked: T | undefined;
-  /** Whether that ack may be lost. */
-  #doubtful = false;
 
   constructor(options: CommitterOptions<T>) {
     this.#options = options;
@@ -79,20 +76,6 @@ export class Committer<T extends Acknowledgeable> {
     };
     this.#running = committing.then(settled, settled);
     await committing;
-  }
-
-  /** Whoever led the durable may be gone, and acks with it. */
-  doubtAck(): void {
-    this.#doubtful = true;
-  }
-
-  /**
-   * Repeats the last ack once if it may be lost: a server that waits for it sends nothing more, and so no later
-   * ack makes up for it.
-   */
-  repeatAck(): void {
-    if (this.#doubtful && !this.#stopped && this.#options.lease.trusted()) this.#acked?.ack();
-    this.#doubtful = false;
   }
 
   /** Commits nothing any more. */
@@ -142,7 +125,7 @@ export class Committer<T extends Acknowledgeable> {
     const noted = this.#noted;
     this.#noted = false;
     try {
-      if (floor !== undefined) await lease.commit(floor.seq);
+      if (floor !== undefined) await lease.commit(floor.seq, floor.deliverySequence);
       else if (noted) await lease.note();
     } catch (error) {
       this.#noted ||= noted;
@@ -151,19 +134,12 @@ export class Committer<T extends Acknowledgeable> {
     if (floor === undefined) return;
     const committed = progress.committed(committable);
     onCommitted(floor.seq);
-    // Held up since: whatever it acked now, the next owner has dealt with.
-    if (!lease.trusted()) return;
-    if (this.#options.acks === "each") this.#ackEach(committed);
-    else if (this.#options.acks === "all") {
-      floor.ack();
-      this.#acked = floor;
-      this.doubtAck();
-    }
+    if (this.#options.acks) this.#ackEach(committed);
   }
 
   #ackEach(committed: readonly T[]): void {
     for (const message of committed) {
-      // There are many, and the process may be stopped between two of them.
+      // Held up since the commit, or between two of them: the next owner has dealt with the rest.
       if (!this.#options.lease.trusted()) return;
       message.ack();
     }

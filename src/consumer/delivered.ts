@@ -21,12 +21,15 @@ export interface Source {
 export class Delivered implements Source {
   /** The message's sequence in the stream. */
   readonly seq: number;
+  /** How many messages the durable had delivered with it. */
+  readonly deliverySequence: number;
   readonly raw: Msg;
   #data: Uint8Array | undefined;
 
-  constructor(raw: Msg, seq: number) {
+  constructor(raw: Msg, seq: number, deliverySequence: number) {
     this.raw = raw;
     this.seq = seq;
+    this.deliverySequence = deliverySequence;
   }
 
   get key(): string | undefined {
@@ -75,9 +78,7 @@ export class Delivered implements Source {
  * token that is of no meaning (ADR-15 of nats-io/nats-architecture-and-design).
  */
 export class DeliveryReader {
-  /** Of the message read last: how many the durable had delivered with it. */
-  deliverySequence = 0;
-  /** How many more there were for the durable then. */
+  /** Of the message read last: how many more there were for the durable. */
   pending = 0;
   /** Where the first of the numbers begins; unknown before the first message. */
   #start = 0;
@@ -88,10 +89,10 @@ export class DeliveryReader {
     if (this.#start === 0) this.#start = startOfNumbers(reply);
     this.#at = reply.indexOf(".", this.#start) + 1;
     const seq = this.#next(reply);
-    this.deliverySequence = this.#next(reply);
+    const deliverySequence = this.#next(reply);
     this.#at = reply.indexOf(".", this.#at) + 1;
     this.pending = this.#next(reply);
-    return new Delivered(raw, seq);
+    return new Delivered(raw, seq, deliverySequence);
   }
 
   #next(reply: string): number {

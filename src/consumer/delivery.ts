@@ -1,7 +1,6 @@
 /** The flow of messages from one durable, without a gap and without a repeat. */
 import type { Msg } from "@nats-io/transport-node";
 import { type Delivered, DeliveryReader } from "./delivered.ts";
-import type { Acks } from "./durable.ts";
 import { Pull, type PullOptions } from "./pull.ts";
 
 /** What a delivery needs. */
@@ -15,16 +14,11 @@ export interface DeliveryOptions
   onMessage: (message: Delivered) => void;
   /** Everything up to this sequence is committed. */
   committed: () => number;
-  /** What is acked. Of acks for each message, one that was lost is made up for by no later one. */
-  acks: Acks;
-  /** Whether the server sends nothing more before something is committed. */
-  isFull: () => boolean;
-  /** The server is there, and sends nothing for now. */
-  onQuiet: () => void;
-  /** Heartbeats are missed, and whoever is there now is asked again. */
-  onSilent: () => void;
-  /** Whether {@link Delivery.gapsUpTo} will be asked. */
-  tellsGaps: boolean;
+  /**
+   * Whether what is handled is acked, and missing in the stream from then on: an ack that was lost is made up
+   * for by no later one, and whether something is gone that was not handled does not show.
+   */
+  workQueue: boolean;
   /** The durable is gone, or messages were lost on their way: nothing more will come. */
   onInterrupted: () => void;
 }
@@ -56,7 +50,6 @@ export class Delivery {
   /** Whether it is known what was missing at the start. */
   #started = false;
   #closed = false;
-
   #heard = false;
 
   /** Starts the flow. */
@@ -70,12 +63,10 @@ export class Delivery {
         this.#heard = true;
         // What was sent and did not come would be missed only with the next message.
         if (deliveries > this.#deliveries) this.interrupt();
-        else options.onQuiet();
       },
       onSilent: () => {
         // Who answers may have changed, as with the node that led the durable: acks may have gone with it.
-        if (options.acks === "each") this.interrupt();
-        else options.onSilent();
+        if (options.workQueue) this.interrupt();
       },
       onGone: () => this.interrupt(),
     });
@@ -98,7 +89,7 @@ export class Delivery {
 
   /** Whether the server has ever shown that it is there. */
   get heard(): boolean {
-    return this.#heard || this.begun;
+    return this.#heard;
   }
 
   /** Whether anything was received. */
@@ -121,7 +112,7 @@ export class Delivery {
     const gaps = this.#missedAtStops(last);
     if (gap.last < gap.first || (started && !this.#behind && !this.#stopped)) {
       // What came since the flow could go on would have been sent.
-      this.#stopped &&= this.#isStopped;
+      this.#stopped &&= this.#pull.idle;
       return gaps;
     }
     this.#sequence = Math.max(this.#sequence, gap.last);
@@ -143,23 +134,20 @@ export class Delivery {
 
   #receive(raw: Msg): void {
     if (this.#closed) return;
+    this.#heard = true;
     // The server numbers its deliveries: a missing number is a lost message.
     const delivered = this.#reader.read(raw);
-    const { seq } = delivered;
-    if (this.#reader.deliverySequence !== ++this.#deliveries) return this.interrupt();
+    const { seq, deliverySequence } = delivered;
+    if (deliverySequence !== ++this.#deliveries) return this.interrupt();
     this.#behind = this.#reader.pending > 0;
     if (seq <= this.#sequence) return this.#repeated(delivered);
-    const { tellsGaps } = this.#options;
-    if (this.#stopped && tellsGaps) this.#stops.push({ first: this.#sequence + 1, last: seq - 1 });
+    if (this.#stopped && !this.#options.workQueue) {
+      this.#stops.push({ first: this.#sequence + 1, last: seq - 1 });
+    }
     this.#first ??= seq;
     this.#sequence = seq;
     this.#options.onMessage(delivered);
-    this.#stopped = this.#isStopped;
-  }
-
-  /** Whether the server sends nothing more for now. */
-  get #isStopped(): boolean {
-    return this.#pull.idle || this.#options.isFull();
+    this.#stopped = this.#pull.idle;
   }
 
   /** What is gone of that which was to come when the flow had to stop. */
@@ -175,7 +163,7 @@ export class Delivery {
    * room for good, and in a work queue stay for ever.
    */
   #repeated(delivered: Delivered): void {
-    const { acks, committed } = this.#options;
-    if (acks !== "none" && delivered.seq <= committed()) delivered.ack();
+    const { workQueue, committed } = this.#options;
+    if (workQueue && delivered.seq <= committed()) delivered.ack();
   }
 }

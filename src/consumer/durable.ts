@@ -47,25 +47,19 @@ export function roomFor(window: number): number {
 const REMOVALS = 10;
 const REMOVAL_PAUSE_MS = 1_000;
 
-/**
- * What a member acks once it is committed: each message, which a work queue then removes; or one for all before
- * it; or nothing, where the server is slow at that.
- */
-export type Acks = "each" | "all" | "none";
-
 /** Which partition's messages, and from where. */
 export interface DurableOptions {
   link: Link;
   stream: string;
+  /** Whether the stream removes what is acked. Elsewhere nothing is. */
   workQueue: boolean;
-  acks: Acks;
   subject: string;
   group: string;
   partition: number;
   epoch: number;
   /** The last handled sequence. */
   after: number;
-  /** How many messages may be delivered and not committed, where any are acked. */
+  /** How many messages of a work queue may be delivered and not acked. */
   maxUncommitted: number;
   /**
    * This member's creations, one at a time: the server holds the stream for each, and between two of
@@ -91,7 +85,7 @@ export async function openDurable(options: DurableOptions): Promise<ConsumerInfo
 }
 
 async function open(options: DurableOptions): Promise<ConsumerInfo> {
-  const { link, stream, group, partition, epoch, after, maxUncommitted } = options;
+  const { link, stream, group, partition, epoch, after } = options;
   const name = durableName(group, partition, epoch);
   for (;;) {
     const found = await createOrFind(options);
@@ -99,9 +93,10 @@ async function open(options: DurableOptions): Promise<ConsumerInfo> {
     if (found === undefined) continue;
     const { config, delivered } = found;
     const unused = delivered.consumer_seq === 0;
+    const { ack_policy, max_ack_pending } = acksOf(options);
     const fits =
-      (options.acks === "none" || config.max_ack_pending === maxUncommitted) &&
-      config.ack_policy === POLICIES[options.acks] &&
+      config.ack_policy === ack_policy &&
+      (max_ack_pending === undefined || config.max_ack_pending === max_ack_pending) &&
       config.filter_subject === partitionSubject(options.subject, partition);
     if (unused && fits && (config.opt_start_seq ?? 0) <= after + 1) return found;
     // Left over from a group of the same name whose buckets were deleted, or made by one with other settings.
@@ -122,11 +117,11 @@ async function createOrFind(options: DurableOptions): Promise<ConsumerInfo | und
   }
 }
 
-/** What owners need not agree on: with other settings the next one makes a durable of its own. */
-export function settingsOf(options: Pick<DurableOptions, "acks" | "maxUncommitted">): string {
-  const { acks, maxUncommitted } = options;
-  return acks === "none" ? acks : `${POLICIES[acks]} ${maxUncommitted}`;
-}
+/**
+ * How the durables are made that an owner prepares for the next, beside what is of the partition: a member that
+ * makes them otherwise, as one of a later version might, makes its own.
+ */
+export const PREPARED_SETTINGS: string = AckPolicy.None;
 
 /** Creates the durable of a partition that waits for it. */
 export async function createDurable(options: DurableOptions): Promise<ConsumerInfo> {
@@ -188,16 +183,15 @@ export async function removeDurable(link: Link, stream: string, name: string): P
   }
 }
 
-const POLICIES: Readonly<Record<Acks, AckPolicy>> = {
-  each: AckPolicy.Explicit,
-  all: AckPolicy.All,
-  none: AckPolicy.None,
-};
+type Acks = Pick<ConsumerConfig, "ack_policy" | "ack_wait" | "max_ack_pending">;
 
-function acksOf({ acks, maxUncommitted }: DurableOptions): Partial<ConsumerConfig> {
-  const ack_policy = POLICIES[acks];
-  if (acks === "none") return { ack_policy };
-  return { ack_policy, ack_wait: nanos(ACK_WAIT_MS), max_ack_pending: maxUncommitted };
+function acksOf({ workQueue, maxUncommitted }: DurableOptions): Partial<Acks> {
+  if (!workQueue) return { ack_policy: AckPolicy.None };
+  return {
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: nanos(ACK_WAIT_MS),
+    max_ack_pending: maxUncommitted,
+  };
 }
 
 function startOf({ workQueue, after }: DurableOptions): Partial<ConsumerConfig> {

@@ -82,7 +82,7 @@ export class Handling {
   ): Promise<Outcome> {
     const { poison } = this.#options;
     const alone = messages.length === 1;
-    if (begun === undefined && alone && poison.parks) {
+    if (alone && poison.parks) {
       let passed = false;
       const asked = await this.#persist(first.sequence, async () => {
         passed = await poison.passesBy(first);

@@ -13,7 +13,7 @@ import { Credit } from "./credit.ts";
 import type { Delivered } from "./delivered.ts";
 import { Delivery, type Gap } from "./delivery.ts";
 import type { Dispatch, Intake } from "./dispatch.ts";
-import { type Acks, roomFor } from "./durable.ts";
+import { roomFor } from "./durable.ts";
 import { Durables } from "./durables.ts";
 import type { Watched } from "./gap-watch.ts";
 import { type Call, Handling, type Outcome } from "./handling.ts";
@@ -33,7 +33,6 @@ export interface PumpOptions {
   lease: Lease;
   stream: string;
   workQueue: boolean;
-  acks: Acks;
   subject: string;
   group: string;
   dispatch: Dispatch;
@@ -76,14 +75,12 @@ export class Pump implements Watched, Stallable {
   constructor(options: PumpOptions) {
     this.#options = options;
     this.lease = options.lease;
-    this.#progress = new Progress(options.acks === "each", (delivered) =>
-      this.#inbox.settled(delivered),
-    );
+    this.#progress = new Progress(options.workQueue, (delivered) => this.#inbox.settled(delivered));
     this.#committer = new Committer({
       lease: options.lease,
       progress: this.#progress,
       ...options.commit,
-      acks: options.acks,
+      acks: options.workQueue,
       onCommitted: (sequence) => {
         this.#committed = true;
         options.onCommitted(sequence);
@@ -173,7 +170,7 @@ export class Pump implements Watched, Stallable {
 
   /** Starts the flow from the checkpoint. Returns once messages may come. */
   async start(): Promise<void> {
-    const { link, lease, stream, poison, acks, workQueue, heartbeatMs, commit } = this.#options;
+    const { link, lease, stream, poison, workQueue, heartbeatMs } = this.#options;
     await poison.open();
     if (!(await this.#durables.open())) return;
     this.#delivery = new Delivery({
@@ -191,12 +188,7 @@ export class Pump implements Watched, Stallable {
         this.#inbox.add(delivered);
       },
       committed: () => lease.checkpoint.sequence,
-      acks,
-      isFull: () => acks !== "none" && this.#inbox.open >= roomFor(commit.window),
-      onQuiet: () => this.#committer.repeatAck(),
-      onSilent: () => this.#committer.doubtAck(),
-      // A work queue removes what is handled: nothing is missing there.
-      tellsGaps: !workQueue,
+      workQueue,
       onInterrupted: () => void this.#interrupted(),
     });
     if (this.#ending.signal.aborted) return this.#delivery.close();

@@ -2,12 +2,10 @@
 import { RetentionPolicy } from "@nats-io/jetstream";
 import { openBucket } from "../lease/kv-store.ts";
 import type { SessionStore, Store } from "../lease/store.ts";
-import { acksAllAtOnce } from "../nats/capabilities.ts";
 import { type Link, openLink } from "../nats/connection.ts";
 import { type PatienceOptions, patiently } from "../nats/patience.ts";
 import { leasesBucket, membersBucket } from "../partition/names.ts";
 import { openPartitionedStream } from "../partition/stream.ts";
-import type { Acks } from "./durable.ts";
 import type { ConsumerSettings } from "./options.ts";
 
 /** An open consumer's means. */
@@ -15,7 +13,6 @@ export interface Resources {
   readonly link: Link;
   /** Whether the stream is a work queue: it removes what is acked, message by message. */
   readonly workQueue: boolean;
-  readonly acks: Acks;
   readonly partitions: number;
   /** How many replicas the stream has, and what belongs to it gets. */
   readonly replicas: number;
@@ -59,21 +56,13 @@ async function open(link: Link, settings: ConsumerSettings): Promise<Resources> 
     requestTimeoutMs,
   });
   const leases = await openBucket(link, leasesBucket(stream, group), { replicas });
-  const workQueue = config.retention === RetentionPolicy.Workqueue;
   return {
     link,
-    workQueue,
-    acks: acksFor(link, workQueue),
+    workQueue: config.retention === RetentionPolicy.Workqueue,
     partitions,
     replicas,
     streamCreated: created,
     sessions,
     leases,
   };
-}
-
-/** A work queue removes what is acked. Elsewhere acks tell others how far the group is, which may not cost much. */
-function acksFor({ connection }: Link, workQueue: boolean): Acks {
-  if (workQueue) return "each";
-  return acksAllAtOnce(connection) ? "all" : "none";
 }

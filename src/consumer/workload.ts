@@ -13,7 +13,7 @@ import { Breather } from "./breather.ts";
 import { DeadLetterStream } from "./dead-letter-stream.ts";
 import type { Gap } from "./delivery.ts";
 import { type Dispatch, dispatchFor } from "./dispatch.ts";
-import { roomFor, settingsOf } from "./durable.ts";
+import { PREPARED_SETTINGS } from "./durable.ts";
 import { freshly } from "./freshly.ts";
 import { GapWatch } from "./gap-watch.ts";
 import type { Handlers } from "./handlers.ts";
@@ -50,6 +50,7 @@ export interface WorkloadOptions {
 
 /** The work on all partitions of one member. */
 export class Workload implements PartitionWork {
+  readonly durableSettings: string = PREPARED_SETTINGS;
   readonly #options: WorkloadOptions;
   readonly #dispatch: Dispatch;
   /** By partition; one whose lease is lost stays until its last handler has returned. */
@@ -126,7 +127,6 @@ export class Workload implements PartitionWork {
       lease,
       stream: settings.stream,
       workQueue: resources.workQueue,
-      acks: resources.acks,
       subject: settings.subject,
       group: settings.group,
       dispatch: this.#dispatch,
@@ -145,12 +145,6 @@ export class Workload implements PartitionWork {
     await pump.start();
     // A work queue removes what is handled: nothing is missing there.
     if (!resources.workQueue) void this.#gaps.check();
-  }
-
-  get durableSettings(): string {
-    const { settings, resources } = this.#options;
-    const maxUncommitted = roomFor(settings.commit.window);
-    return settingsOf({ acks: resources.acks, maxUncommitted });
   }
 
   async prepare(lease: Lease): Promise<boolean> {

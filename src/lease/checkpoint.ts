@@ -53,6 +53,7 @@ export class Checkpoint {
   readonly #stream: string;
   #revision: number;
   #sequence: number;
+  #delivered = 0;
   #since: number | undefined;
   #lateSince: number | undefined;
 
@@ -139,10 +140,11 @@ export class Checkpoint {
   /**
    * Advances the checkpoint. Only one commit may be under way at a time.
    *
+   * @param delivered how many deliveries that covers; as before when left out
    * @throws DocktorError FENCED when another owner has sealed it,
    *   TIMEOUT when the server did not say what became of it
    */
-  async commit(sequence: number): Promise<void> {
+  async commit(sequence: number, delivered: number = this.#delivered): Promise<void> {
     const key = checkpointKey(this.partition);
     for (const handled of this.troubles.keys()) {
       if (handled <= sequence) this.troubles.delete(handled);
@@ -152,6 +154,7 @@ export class Checkpoint {
       epoch: this.epoch,
       sequence,
       stream: this.#stream,
+      delivered,
       ...(this.#since === undefined ? {} : { since: this.#since }),
       ...(this.#lateSince === undefined ? {} : { lateSince: this.#lateSince }),
       ...(troubles.length === 0 ? {} : { troubles: Object.fromEntries(troubles) }),
@@ -160,6 +163,7 @@ export class Checkpoint {
       try {
         this.#revision = await this.#store.write(key, record, this.#revision);
         this.#sequence = sequence;
+        this.#delivered = delivered;
         return;
       } catch (error) {
         if (!isDocktorError(error, "CONFLICT")) throw error;

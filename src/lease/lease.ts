@@ -113,12 +113,13 @@ export class Lease {
   /**
    * Commits that every message up to `sequence` is handled.
    *
+   * @param delivered how many deliveries that covers; as before when left out
    * @throws DocktorError FENCED, SESSION_LOST, TIMEOUT
    */
-  async commit(sequence: number): Promise<void> {
+  async commit(sequence: number, delivered?: number): Promise<void> {
     if (!this.trusted()) throw this.#whyLost();
     try {
-      await this.checkpoint.commit(sequence);
+      await this.checkpoint.commit(sequence, delivered);
     } catch (error) {
       if (isDocktorError(error, "FENCED")) this.lose(error);
       throw error;

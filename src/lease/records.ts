@@ -83,6 +83,11 @@ export interface CheckpointRecord {
   readonly sequence: number;
   /** When the stream was created: a stream of the same name made later has other messages. */
   readonly stream: string;
+  /**
+   * How many deliveries of the epoch's durable `sequence` covers; absent at first. What the durable has
+   * delivered beyond it is under way, or was when its owner died.
+   */
+  readonly delivered?: number;
   /** The earliest epoch whose durable has yet to be removed; absent once those before `epoch` are. */
   readonly since?: number;
   /**
@@ -124,6 +129,10 @@ function isObject(value: unknown): value is Fields {
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isOptionalCount(value: unknown): value is number | undefined {
+  return value === undefined || isCount(value);
 }
 
 function isOptionalString(value: unknown): value is string | undefined {
@@ -185,7 +194,7 @@ function isRosterMember(value: unknown): boolean {
     typeof value["incarnation"] === "string" &&
     MEMBER_STATES.has(value["state"]) &&
     isCount(value["startedAt"]) &&
-    (value["restartDelayMs"] === undefined || isCount(value["restartDelayMs"]))
+    isOptionalCount(value["restartDelayMs"])
   );
 }
 
@@ -220,8 +229,9 @@ export function parseCheckpoint(key: string, value: unknown): CheckpointRecord {
     isCount(value["epoch"]) &&
     isCount(value["sequence"]) &&
     typeof value["stream"] === "string" &&
-    (value["since"] === undefined || isCount(value["since"])) &&
-    (value["lateSince"] === undefined || isCount(value["lateSince"])) &&
+    isOptionalCount(value["delivered"]) &&
+    isOptionalCount(value["since"]) &&
+    isOptionalCount(value["lateSince"]) &&
     (value["troubles"] === undefined || isTroubles(value["troubles"]))
   ) {
     return value as unknown as CheckpointRecord;

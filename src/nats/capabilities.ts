@@ -13,13 +13,6 @@ const OLDEST = "2.9.10";
 const ATOMIC_WHEN_REPLICATED = "2.9.21";
 
 /**
- * From this release on, the first ack of an AckAll consumer takes no time. Before, the server counts down
- * from its sequence to the first of the stream, and holds the consumer meanwhile (nats-io/nats-server#5446,
- * merged in May 2024): 20 s at sequence 1,000,000,000 on 2.9.10.
- */
-const ACKS_ALL_AT_ONCE = "2.10.17";
-
-/**
  * From this release on, a stream that names no limit of consumers has one of 1,000, unless the server's
  * configuration (`default_max_consumers`) or the account says otherwise.
  */
@@ -52,11 +45,6 @@ export function requireSupportedServer(connection: NatsConnection): void {
     "SERVER_UNSUPPORTED",
     `the NATS server at ${connection.getServer()} is version ${version}: upgrade it to ${OLDEST} or newer`,
   );
-}
-
-/** Whether the ack of one message had better stand for all before it, or each be given one. */
-export function acksAllAtOnce(connection: NatsConnection): boolean {
-  return !isOlder(connection.info?.version ?? "unknown", ACKS_ALL_AT_ONCE);
 }
 
 /** Whether a stream that names no limit of consumers has one all the same. */

@@ -105,8 +105,10 @@ interface Scope {
 
 /** A partition at one moment, with what rates are computed from. */
 interface PartitionReading extends PartitionStatus {
-  /** Messages the durable has seen handled since it was made; undefined without a durable. */
-  readonly handled: number | undefined;
+  /** The epoch that the checkpoint is of. */
+  readonly sealed: number;
+  /** Messages handled in that epoch. */
+  readonly handled: number;
 }
 
 interface Reading {
@@ -162,7 +164,9 @@ class GroupReader {
       stream,
       group,
       members: now.members,
-      partitions: now.partitions.map(({ handled: _handled, ...partition }) => partition),
+      partitions: now.partitions.map(
+        ({ sealed: _sealed, handled: _handled, ...partition }) => partition,
+      ),
       totals: { lag, rateIn, rateOut },
     };
   }
@@ -173,16 +177,16 @@ class GroupReader {
       this.#store.get(checkpointKey(partition)),
     ]);
     const lease = leaseEntry && parseLease(leaseEntry.key, leaseEntry.value);
-    const sealed = checkpointEntry && parseCheckpoint(checkpointEntry.key, checkpointEntry.value);
-    const checkpoint = sealed?.sequence ?? 0;
-    const durable = await this.#findDurable(partition, sealed?.epoch ?? 0);
+    const record = checkpointEntry && parseCheckpoint(checkpointEntry.key, checkpointEntry.value);
+    const { epoch: sealed = 0, sequence: checkpoint = 0, delivered: handled = 0 } = record ?? {};
+    const durable = await this.#findDurable(partition, sealed);
+    // What was delivered beyond the checkpoint is under way, or was when its owner died.
     const lag =
       durable === undefined
         ? await this.#countAfter(partition, checkpoint)
-        : durable.num_pending + durable.num_ack_pending;
-    const epoch = lease?.epoch ?? 0;
-    const handled = durable?.ack_floor.consumer_seq;
-    return { partition, owner: lease?.owner ?? null, epoch, checkpoint, lag, handled };
+        : durable.num_pending + Math.max(0, durable.delivered.consumer_seq - handled);
+    const [owner, epoch] = [lease?.owner ?? null, lease?.epoch ?? 0];
+    return { partition, owner, epoch, checkpoint, lag, sealed, handled };
   }
 
   async #findDurable(partition: number, epoch: number): Promise<ConsumerInfo | undefined> {
@@ -219,8 +223,8 @@ function rates(
   let [arrived, handled] = [0, 0];
   for (const [i, current] of now.entries()) {
     const earlier = before[i];
-    if (earlier === undefined || earlier.epoch !== current.epoch) continue;
-    const done = (current.handled ?? 0) - (earlier.handled ?? 0);
+    if (earlier?.sealed !== current.sealed) continue;
+    const done = current.handled - earlier.handled;
     handled += done;
     arrived += Math.max(0, done + current.lag - earlier.lag);
   }

@@ -91,6 +91,7 @@ describeOnEachServer("the owner of a partition", ({ start }) => {
       epoch: 3,
       sequence: 0,
       stream: created,
+      delivered: 0,
       // They are removed once more by an owner that stays.
       lateSince: 1,
     });

@@ -1,3 +1,4 @@
+import { RetentionPolicy } from "@nats-io/jetstream";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { DeadLetterQueue } from "../../src/consumer/dead-letter-queue.ts";
@@ -6,11 +7,13 @@ import {
   closeAfterTest,
   eventually,
   GROUP,
+  link,
   member,
   numbered,
   publish,
   Records,
   STREAM,
+  SUBJECT,
 } from "../support/group.ts";
 import { describeOnEachServer } from "../support/servers.ts";
 
@@ -86,7 +89,7 @@ describeOnEachServer("with the permissions that the guide names", ({ start }) =>
   });
 
   test.each([
-    ["acknowledge", '"$JS.ACK.EVENTS.>", ', ""],
+    ["acknowledge in a work queue", '"$JS.ACK.EVENTS.>",', ""],
     [
       "ask for messages",
       '"$JS.API.CONSUMER.*.*.EVENTS.>"',
@@ -97,6 +100,9 @@ describeOnEachServer("with the permissions that the guide names", ({ start }) =>
     expect(config).toContain(permission);
     const { url } = await start({ extraConfig: config.replace(permission, instead) });
     const as = (user: string): string => url.replace("//", `//${user}:change-me@`);
+    const { manager } = await link(as("admin"));
+    const retention = RetentionPolicy.Workqueue;
+    await manager.streams.add({ name: STREAM, subjects: [`${SUBJECT}.p.*`], retention });
     await publish(as("admin"), []);
     await publish(as("producer"), numbered(10));
     const consumer = member(as("consumer"), {});

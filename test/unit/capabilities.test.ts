@@ -1,19 +1,10 @@
 /** What is taken for granted of a server, by its version. */
 import type { NatsConnection } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
-import { acksAllAtOnce, atomicReplicas } from "../../src/nats/capabilities.ts";
+import { atomicReplicas } from "../../src/nats/capabilities.ts";
 
 const of = (version: string): NatsConnection =>
   ({ info: { version } }) as unknown as NatsConnection;
-
-test.each([
-  ["2.9.10", false],
-  ["2.10.16", false],
-  ["2.10.17", true],
-  ["2.15.1", true],
-])("version %s acks all at once without counting: %s", (version, can) => {
-  expect(acksAllAtOnce(of(version))).toBe(can);
-});
 
 test.each([
   ["2.9.10", 1],

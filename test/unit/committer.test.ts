@@ -1,6 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { Committer } from "../../src/consumer/committer.ts";
-import type { Acks } from "../../src/consumer/durable.ts";
+import { type Committable, Committer } from "../../src/consumer/committer.ts";
 import { Progress } from "../../src/consumer/progress.ts";
 import { DocktorError } from "../../src/errors.ts";
 
@@ -11,10 +10,11 @@ function partition(
     intervalMs?: number;
     trusted?: () => boolean;
     note?: () => Promise<void>;
-    acks?: Acks;
+    acks?: boolean;
   } = {},
 ) {
-  const progress = new Progress<{ seq: number; ack: () => void }>(options.acks === "each");
+  const { acks = true } = options;
+  const progress = new Progress<Committable>(acks);
   const seen = { commits: [] as number[], acks: [] as number[], errors: [] as unknown[] };
   const committer = new Committer({
     lease: {
@@ -29,12 +29,12 @@ function partition(
     progress,
     intervalMs: options.intervalMs ?? 60_000,
     window: 4,
-    acks: options.acks ?? "all",
+    acks,
     onCommitted: () => {},
     onError: (error) => seen.errors.push(error),
   });
   const handle = (seq: number): void => {
-    progress.start({ seq, ack: () => seen.acks.push(seq) });
+    progress.start({ seq, deliverySequence: seq, ack: () => seen.acks.push(seq) });
     progress.finish(seq);
     committer.advance();
   };
@@ -56,25 +56,21 @@ describe("a committer", () => {
     expect(seen).toMatchObject({ commits: [], acks: [] });
     handle(2);
     await settled();
-    expect(seen).toMatchObject({ commits: [2], acks: [2] });
+    expect(seen).toMatchObject({ commits: [2], acks: [1, 2] });
   });
 
-  test("acks each message where the server wants that, and none where it wants none", async () => {
-    const [each, none] = (["each", "none"] as const).map((acks) =>
-      partition(() => Promise.resolve(), { acks }),
-    );
-    for (const seq of [1, 2]) for (const one of [each, none]) one?.handle(seq);
+  test("acks nothing where the stream keeps what is acked", async () => {
+    const { handle, seen } = partition(() => Promise.resolve(), { acks: false });
+    for (const seq of [1, 2]) handle(seq);
     await settled();
-    expect(each?.seen).toMatchObject({ commits: [2], acks: [1, 2] });
-    expect(none?.seen).toMatchObject({ commits: [2], acks: [] });
+    expect(seen).toMatchObject({ commits: [2], acks: [] });
   });
 
   test("acks no more of many once another member may own the partition, as after a pause among them", async () => {
     let looks = 0;
     const { handle, seen } = partition(() => Promise.resolve(), {
-      acks: "each",
-      // At the commit's end, before the first ack, and before the second.
-      trusted: () => ++looks < 3,
+      // Before the first ack, and before the second.
+      trusted: () => ++looks < 2,
     });
     for (const seq of [1, 2]) handle(seq);
     await settled();
@@ -152,7 +148,7 @@ describe("a committer", () => {
     await vi.advanceTimersByTimeAsync(99);
     expect(seen).toMatchObject({ commits: [2], acks: [] });
     await vi.advanceTimersByTimeAsync(1);
-    expect(seen).toMatchObject({ commits: [2, 4], acks: [4] });
+    expect(seen).toMatchObject({ commits: [2, 4], acks: [1, 2, 3, 4] });
   });
 
   test("counts the interval from the first message after the last commit", async () => {
@@ -180,10 +176,10 @@ describe("a committer", () => {
     expect(seen).toMatchObject({ commits: [2], acks: [] });
     answers.shift()?.();
     await settled();
-    expect([seen.commits, seen.acks, flushed]).toEqual([[2, 3], [2], false]);
+    expect([seen.commits, seen.acks, flushed]).toEqual([[2, 3], [1, 2], false]);
     answers.shift()?.();
     await settled();
-    expect([seen.acks, flushed]).toEqual([[2, 3], true]);
+    expect([seen.acks, flushed]).toEqual([[1, 2, 3], true]);
   });
 
   test("that cannot flush says why", async () => {

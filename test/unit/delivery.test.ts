@@ -1,7 +1,6 @@
 /** What a delivery does with what a durable sends. The durable is the test's; the rest is real. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Delivery } from "../../src/consumer/delivery.ts";
-import type { Acks } from "../../src/consumer/durable.ts";
 import type { Link } from "../../src/nats/connection.ts";
 import { FakeConnection } from "../support/delivered.ts";
 
@@ -11,6 +10,7 @@ const AFTER = 3;
 let handedOver: number[];
 let acked: number[];
 let interruptions: number;
+/** Whether there is no room for more. */
 let full: boolean;
 let committed: number;
 let delivery: Delivery;
@@ -19,9 +19,9 @@ let receive: (number: number, seq: number, pending?: number) => void;
 /** The connection's other end. */
 let server: FakeConnection;
 
-beforeEach(() => open("all"));
+beforeEach(() => open());
 
-function open(acks: Acks): void {
+function open({ workQueue = false } = {}): void {
   [handedOver, acked, interruptions, full] = [[], [], 0, false];
   committed = AFTER;
   server = new FakeConnection();
@@ -33,20 +33,27 @@ function open(acks: Acks): void {
     stream: "S",
     durable: "G-p0-e1",
     heartbeatMs: 500,
-    limit: () => 1_024,
-    held: () => 0,
+    limit: () => 1,
+    held: () => (full ? 1 : 0),
     limitBytes: () => 1e6,
     heldBytes: () => 0,
     after: AFTER,
     onMessage: ({ seq }) => handedOver.push(seq),
     committed: () => committed,
-    acks,
-    isFull: () => full,
-    onQuiet: () => {},
-    onSilent: () => {},
-    tellsGaps: true,
+    workQueue,
     onInterrupted: () => interruptions++,
   });
+}
+
+/** There is room for more. */
+function goOn(): void {
+  full = false;
+  delivery.more();
+}
+
+function reopen(as: { workQueue: boolean }): void {
+  delivery.close();
+  open(as);
 }
 
 afterEach(() => delivery.close());
@@ -61,14 +68,16 @@ describe("a delivery", () => {
     expect([acked, interruptions]).toEqual([[], 0]);
   });
 
-  test("acks a message that was handled before it began, and does not hand it over", () => {
+  test("acks a message that was handled before it began in a work queue, and does not hand it over", () => {
+    reopen({ workQueue: true });
     receive(1, AFTER - 1);
     receive(2, AFTER);
     receive(3, AFTER + 1);
     expect([acked, handedOver]).toEqual([[AFTER - 1, AFTER], [AFTER + 1]]);
   });
 
-  test("neither acks nor hands over a repeat of what it handed over itself, until that is committed", () => {
+  test("neither acks nor hands over a repeat of what it handed over itself in a work queue, until that is committed", () => {
+    reopen({ workQueue: true });
     receive(1, 4);
     receive(2, 4);
     expect([acked, handedOver]).toEqual([[], [4]]);
@@ -77,9 +86,7 @@ describe("a delivery", () => {
     expect([acked, handedOver]).toEqual([[4], [4]]);
   });
 
-  test("acks nothing where the server wants no acks", () => {
-    delivery.close();
-    open("none");
+  test("acks nothing where the stream keeps what is acked", () => {
     receive(1, AFTER);
     expect(acked).toEqual([]);
   });
@@ -113,13 +120,11 @@ describe("a delivery", () => {
   });
 
   test.each([
-    ["where acks may have been lost with whoever answered before", "each", 1],
-    ["where the next ack makes up for those", "all", 0],
-    ["where there are none", "none", 0],
-  ] as const)("that misses heartbeats is interrupted or not: %s", (_, acks, times) => {
-    delivery.close();
+    ["in a work queue, as acks may be lost with whoever answered before", true, 1],
+    ["elsewhere", false, 0],
+  ])("that misses heartbeats is interrupted or not: %s", (_, workQueue, times) => {
     vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
-    open(acks);
+    reopen({ workQueue });
     vi.advanceTimersByTime(1_500);
     expect(interruptions).toBe(times);
     delivery.close();
@@ -187,7 +192,7 @@ describe("what a delivery can not receive any more", () => {
     delivery.gapsUpTo(AFTER);
     full = true;
     receive(1, 5, 20);
-    full = false;
+    goOn();
     receive(2, 15, 19);
     receive(3, 18, 18);
     expect(delivery.gapsUpTo(16)).toEqual([{ first: 6, last: 14 }]);
@@ -199,7 +204,7 @@ describe("what a delivery can not receive any more", () => {
     for (const [i, seq] of [5, 15, 25, 35].entries()) {
       full = true;
       receive(i + 1, seq, 20);
-      full = false;
+      goOn();
     }
     expect(delivery.gapsUpTo(32)).toEqual([
       { first: 6, last: 14 },
@@ -215,7 +220,7 @@ describe("what a delivery can not receive any more", () => {
     receive(1, 5, 0);
     expect(delivery.gapsUpTo(AFTER)).toEqual([]);
     expect(delivery.gapsUpTo(8)).toEqual([{ first: 6, last: 8 }]);
-    full = false;
+    goOn();
     receive(2, 15, 0);
     expect(delivery.gapsUpTo(12)).toEqual([{ first: 9, last: 12 }]);
   });
@@ -224,7 +229,7 @@ describe("what a delivery can not receive any more", () => {
     delivery.gapsUpTo(AFTER);
     full = true;
     receive(1, 5, 0);
-    full = false;
+    goOn();
     expect(delivery.gapsUpTo(5)).toEqual([]);
     expect(delivery.gapsUpTo(8)).toEqual([]);
   });

@@ -21,6 +21,8 @@ const LEAST = 64;
 let clock: ManualClock;
 /** Whether nobody else may own the partition. */
 let trusted: boolean;
+/** Whether the stream removes what is acked. */
+let workQueue: boolean;
 let lost: AbortController;
 let commits: number[];
 /** What becomes of a commit. */
@@ -40,6 +42,7 @@ beforeEach(() => {
   [commits, acks, calls, ends, errors] = [[], [], [], new Map(), []];
   onCommit = () => Promise.resolve();
   interruptions = 0;
+  workQueue = false;
 });
 
 afterEach(() => {
@@ -87,8 +90,7 @@ async function flow(concurrency?: KeyConcurrency, window = WINDOW): Promise<void
     link: link as unknown as Link,
     lease: lease as unknown as Lease,
     stream: "S",
-    workQueue: false,
-    acks: "all",
+    workQueue,
     subject: "s",
     group: "G",
     dispatch: dispatchFor({ eachMessage }, concurrency),
@@ -158,6 +160,7 @@ describe("a partition that another may own by now", () => {
   });
 
   test("has nothing acknowledged of which the commit was answered too late", async () => {
+    workQueue = true;
     await flow();
     onCommit = async () => void (trusted = false);
     await come("a1");
@@ -169,6 +172,7 @@ describe("a partition that another may own by now", () => {
 
 describe("a partition that is lost", () => {
   test("has nothing committed or acknowledged of what ends afterwards, and nothing started", async () => {
+    workQueue = true;
     await flow({ perPartition: 2, by: "key" });
     await come("a1", "b2", "a3");
     lost.abort(new DocktorError("FENCED", "another has it"));
@@ -192,6 +196,7 @@ describe("a partition that is lost", () => {
 
 describe("a hand-over", () => {
   test("lets the handler under way finish, commits and acknowledges it, and starts none behind it", async () => {
+    workQueue = true;
     await flow();
     await come("a1", "a2");
     const finished = pump.finish();
@@ -324,45 +329,6 @@ describe("a partition whose durable is gone", () => {
     expect(interruptions).toBe(0);
     await clock.advance(1);
     expect(interruptions).toBe(1);
-  });
-});
-
-describe("the ack of what was committed last", () => {
-  const heartbeat = (): void => server.say(100, "Idle Heartbeat", { "Nats-Last-Consumer": "1" });
-
-  test("is repeated once when the server has nothing to send: the first may be lost, and no later one follow", async () => {
-    await flow();
-    await come("a1");
-    heartbeat();
-    expect(acks).toEqual([]);
-    await end("a1");
-    await pump.flush();
-    expect(acks).toEqual([1]);
-    for (let i = 0; i < 3; i++) heartbeat();
-    expect(acks).toEqual([1, 1]);
-  });
-
-  test("is repeated after each silence: whoever got it may be gone", async () => {
-    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
-    await flow();
-    await come("a1");
-    await end("a1");
-    await pump.flush();
-    heartbeat();
-    expect(acks).toEqual([1, 1]);
-    vi.advanceTimersByTime(4 * HEARTBEAT_MS);
-    heartbeat();
-    expect(acks).toEqual([1, 1, 1]);
-  });
-
-  test("is not repeated by a member that may have lost the partition", async () => {
-    await flow();
-    await come("a1");
-    await end("a1");
-    await pump.flush();
-    trusted = false;
-    heartbeat();
-    expect(acks).toEqual([1]);
   });
 });
 

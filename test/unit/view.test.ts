@@ -121,6 +121,19 @@ test.each([
   await view.stop();
 });
 
+/** Begins to follow the group, with a look each second. */
+function lookingEachSecond(store: Partial<Store>, clock: ManualClock): GroupView {
+  const view = new GroupView({
+    store: store as Store,
+    clock,
+    lookMs: 1_000,
+    onChange: () => {},
+    onError: (error) => expect.fail(error.message),
+  });
+  view.start();
+  return view;
+}
+
 test("a watch that ends without a word is opened anew once it lags behind", async () => {
   const clock = new ManualClock();
   let newest = 2;
@@ -128,14 +141,7 @@ test("a watch that ends without a word is opened anew once it lags behind", asyn
     ...scripted([roster(1, "a"), lease(2, 0, "a")], [lease(2, 0, "a"), roster(3, "a", "b")]),
     newest: () => Promise.resolve(newest),
   };
-  const view = new GroupView({
-    store: store as Partial<Store> as Store,
-    clock,
-    lookMs: 1_000,
-    onChange: () => {},
-    onError: (error) => expect.fail(error.message),
-  });
-  view.start();
+  const view = lookingEachSecond(store, clock);
   await clock.advance(2_500);
   expect([view.revision, view.rosterRevision]).toEqual([2, 1]);
   newest = 3;
@@ -158,14 +164,7 @@ test("it is looked for what the watch has missed 20 times a second by all member
       return 1;
     },
   };
-  const view = new GroupView({
-    store: store as Partial<Store> as Store,
-    clock,
-    lookMs: 1_000,
-    onChange: () => {},
-    onError: (error) => expect.fail(error.message),
-  });
-  view.start();
+  const view = lookingEachSecond(store, clock);
   await clock.advance(33_000);
   expect(looks).toBeGreaterThan(8);
   expect(looks).toBeLessThanOrEqual(12);

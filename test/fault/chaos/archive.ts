@@ -19,6 +19,7 @@ export const STREAMS: Readonly<Record<StreamRole, string>> = {
   sessions: `KV_${SESSIONS}`,
 };
 
+/** How long nodes that have just come together may not know of a stream. */
 const FOUND_WITHIN_MS = 10_000;
 
 /** Reads what a group and its stream have come to. */
