@@ -47,6 +47,6 @@ export { partitionOf } from "./partition/partitioner.ts";
 export type { PublishAck } from "./producer/message.ts";
 export type { ProducerOptions, PublishOrder } from "./producer/options.ts";
 export { type Burst, createPacer, type Pace, type Pacer } from "./producer/pacer.ts";
-export { Producer, type PublishOptions } from "./producer/producer.ts";
+export { type MessageToPublish, Producer, type PublishOptions } from "./producer/producer.ts";
 export { type JudgeOptions, judge, type PublishedMessage, type Verdict } from "./record/oracle.ts";
 export { type ProcessedRecord, readRecords, RecordWriter } from "./record/record.ts";

@@ -11,15 +11,19 @@ function contenders(load: Partial<Load>, ...sides: readonly string[]): Contender
 
 const publish = (load: Partial<Load> = {}): Comparison => ({
   kind: "publish",
-  contenders: contenders(load, "idiomatic", "tuned", "unacknowledged", "docktor"),
+  contenders: contenders(load, "idiomatic", "tuned", "unacknowledged", "publish", "publishMany"),
 });
 
 const consume = (load: Partial<Load> = {}): Comparison => ({
   kind: "consume",
   contenders: contenders(
     load,
-    ...["idiomatic", "tuned", "unacknowledged"],
-    ...["eachMessage", "eachMessageSync", "eachBatch"],
+    "idiomatic",
+    "tuned",
+    "unacknowledged",
+    "eachMessage",
+    "eachMessageSync",
+    "eachBatch",
   ),
 });
 

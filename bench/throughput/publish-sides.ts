@@ -1,7 +1,7 @@
 /** Publishing: as people write it, as fast as the client goes, and with docktor. */
 import { jetstream } from "@nats-io/jetstream";
 import { connect, headers, type MsgHdrs, type NatsConnection } from "@nats-io/transport-node";
-import { partitionOf, Producer } from "../../src/index.ts";
+import { type MessageToPublish, partitionOf, Producer } from "../../src/index.ts";
 import { KEYS, type Ready, type Setting, type Side } from "./side.ts";
 
 /** How many messages the raw sides have under way. */
@@ -80,7 +80,7 @@ export const tuned: Side = async (setting, meter) => {
       },
     });
     while (!stopped()) {
-      while (sent - acked < TUNED_WINDOW) publish(connection, messages, data, sent++, inbox);
+      while (sent - acked < TUNED_WINDOW) send(connection, messages, data, sent++, inbox);
       await new Promise<void>((resolve) => (wake = resolve));
     }
   });
@@ -92,7 +92,7 @@ export const unacknowledged: Side = async (setting, meter) => {
   return await looping(setting, async (connection, stopped) => {
     let seen: Promise<void> = Promise.resolve();
     for (let sent = 0; !stopped(); ) {
-      for (let i = 0; i < UNACKED; i++) publish(connection, messages, data, sent++, undefined);
+      for (let i = 0; i < UNACKED; i++) send(connection, messages, data, sent++, undefined);
       await seen;
       seen = connection.flush().then(() => {
         meter.count += UNACKED;
@@ -102,7 +102,7 @@ export const unacknowledged: Side = async (setting, meter) => {
   });
 };
 
-function publish(
+function send(
   connection: NatsConnection,
   messages: readonly Prepared[],
   data: Uint8Array,
@@ -116,22 +116,17 @@ function publish(
   });
 }
 
-/** Docktor's producer, paced by `ready()`. */
-export const docktor: Side = async ({ url, stream, subject, partitions, payload }, meter) => {
+/** Docktor's producer, in a loop until it is stopped. */
+async function producing(
+  { url, stream, subject, partitions }: Setting,
+  loop: (producer: Producer, stopped: () => boolean) => Promise<unknown>,
+): Promise<Ready> {
   const producer = await Producer.connect({ servers: url, stream, subject, partitions });
-  const data = new Uint8Array(payload);
   let stopped = false;
-  const stored = (): void => void meter.count++;
-  const publishing = async (): Promise<void> => {
-    for (let sent = 0; !stopped; sent++) {
-      await producer.ready();
-      void producer.publish(KEYS[sent % KEYS.length] ?? "", data).then(stored);
-    }
-  };
-  let running: Promise<void> | undefined;
+  let running: Promise<unknown> | undefined;
   return {
     start: () => {
-      running = publishing();
+      running = loop(producer, () => stopped);
     },
     stop: async () => {
       stopped = true;
@@ -139,4 +134,32 @@ export const docktor: Side = async ({ url, stream, subject, partitions, payload 
       await producer.close();
     },
   };
+}
+
+const keyOf = (n: number): string => KEYS[n % KEYS.length] ?? "";
+
+/** A promise for each message, and a loop paced by `ready()`. */
+export const publish: Side = (setting, meter) => {
+  const data = new Uint8Array(setting.payload);
+  const stored = (): void => void meter.count++;
+  return producing(setting, async (producer, stopped) => {
+    for (let sent = 0; !stopped(); sent++) {
+      await producer.ready();
+      void producer.publish(keyOf(sent), data).then(stored);
+    }
+  });
+};
+
+/** A source of messages. */
+export const publishMany: Side = (setting, meter) => {
+  const data = new Uint8Array(setting.payload);
+  return producing(setting, async (producer, stopped) => {
+    function* messages(): Generator<MessageToPublish> {
+      for (let sent = 0; !stopped(); sent++) {
+        meter.count = sent - producer.pending;
+        yield { key: keyOf(sent), data };
+      }
+    }
+    await producer.publishMany(messages());
+  });
 };

@@ -9,9 +9,10 @@ import { patiently } from "../nats/patience.ts";
 import { partitionSubject, partitionSubjects } from "../partition/names.ts";
 import { partitionOf } from "../partition/partitioner.ts";
 import { openPartitionedStream } from "../partition/stream.ts";
-import type { Outgoing, PublishAck } from "./message.ts";
+import type { Outgoing, Pending, PublishAck } from "./message.ts";
 import { type ProducerOptions, type ProducerSettings, resolveOptions } from "./options.ts";
 import { Channel } from "./channel.ts";
+import { publishMany } from "./publish-many.ts";
 import { Window } from "./window.ts";
 import { checkMessageId, encodeData, encodeHeaders } from "./wire.ts";
 
@@ -25,6 +26,13 @@ export interface PublishOptions {
   messageId?: string;
   /** Names that begin with `Docktor-` or `Nats-` are reserved. */
   headers?: MessageHeaders;
+}
+
+/** A message for {@link Producer.publishMany}. */
+export interface MessageToPublish extends PublishOptions {
+  /** Decides the partition, as in {@link Producer.publish}. */
+  readonly key: string;
+  readonly data: Uint8Array | string;
 }
 
 interface Prepared {
@@ -147,14 +155,27 @@ export class Producer implements AsyncDisposable {
     data: Uint8Array | string,
     options: PublishOptions = {},
   ): Promise<PublishAck> {
-    if (this.#closed !== undefined) return Promise.reject(closedError());
-    let message: Outgoing;
-    try {
-      message = this.#encode(key, data, options);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    return this.#window.add(message);
+    return new Promise((stored, failed) => this.#take(key, data, options, stored, failed));
+  }
+
+  /**
+   * Publishes messages as fast as the stream stores them, and takes no more of them than are on their way:
+   * as {@link Producer.publish} and {@link Producer.ready} in a loop, without a promise for each.
+   *
+   * @returns how many there were, once all are stored
+   * @throws DocktorError of the first that failed, or of `messages` itself (UNEXPECTED), once those on their way
+   *   have an outcome; no more are taken then, and the error says how many are stored
+   */
+  publishMany(
+    messages: Iterable<MessageToPublish> | AsyncIterable<MessageToPublish>,
+  ): Promise<number> {
+    return publishMany(messages, {
+      hasRoom: () => this.#closed === undefined && this.#window.hasRoom,
+      ready: () => this.ready(),
+      take: (message, stored, failed) =>
+        this.#take(message.key, message.data, message, stored, failed),
+      flush: () => this.flush(),
+    });
   }
 
   /**
@@ -196,6 +217,23 @@ export class Producer implements AsyncDisposable {
     this.#window.end(closedError());
     this.#channel.close();
     await this.#link.close();
+  }
+
+  #take(
+    key: string,
+    data: Uint8Array | string,
+    options: PublishOptions,
+    stored: Pending["resolve"],
+    failed: Pending["reject"],
+  ): void {
+    if (this.#closed !== undefined) return failed(closedError());
+    let message: Outgoing;
+    try {
+      message = this.#encode(key, data, options);
+    } catch (error) {
+      return failed(error as Error);
+    }
+    this.#window.take(message, stored, failed);
   }
 
   #encode(key: string, data: Uint8Array | string, options: PublishOptions): Outgoing {

@@ -49,7 +49,7 @@ export class Tally {
     this.#messages--;
     this.#bytes -= pending.message.size;
     if (this.#flushes.length > 0) this.#tellFlushes(pending.token);
-    if (this.#ready !== undefined && this.#hasRoom()) {
+    if (this.#ready !== undefined && this.hasRoom) {
       this.#ready.resolve();
       this.#ready = undefined;
     }
@@ -63,9 +63,14 @@ export class Tally {
     });
   }
 
+  /** Whether there is room for one more. */
+  get hasRoom(): boolean {
+    return this.#messages < this.#maxMessages && this.#bytes < this.#maxBytes;
+  }
+
   /** Resolves when there is room for one more. */
   ready(): Promise<void> {
-    if (this.#hasRoom()) return DONE;
+    if (this.hasRoom) return DONE;
     this.#ready ??= readyWaiter();
     return this.#ready.promise;
   }
@@ -74,10 +79,6 @@ export class Tally {
   end(error: Error): void {
     this.#ready?.reject(error);
     this.#ready = undefined;
-  }
-
-  #hasRoom(): boolean {
-    return this.#messages < this.#maxMessages && this.#bytes < this.#maxBytes;
   }
 
   #tellFlushes(token: number): void {

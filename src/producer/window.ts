@@ -1,7 +1,7 @@
 /** The messages between `publish` and their outcome, and what each reply means for them. */
 import type { DocktorError } from "../errors.ts";
 import { Deadlines } from "./deadlines.ts";
-import { mayBeStored, type Outgoing, type Pending, type PublishAck } from "./message.ts";
+import { mayBeStored, type Outgoing, type Pending } from "./message.ts";
 import { endedError, isFinal, refusalError, timeoutError, wrongStreamError } from "./refusal.ts";
 import { type Outlet, Sender, type SendSettings } from "./sender.ts";
 import { Tally } from "./tally.ts";
@@ -42,26 +42,29 @@ export class Window {
     return this.#sender.inFlight.bytes;
   }
 
-  /** Accepts a message; resolves once it is stored. */
-  add(message: Outgoing): Promise<PublishAck> {
-    if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    return new Promise((resolve, reject) => {
-      const queuedAt = performance.now();
-      if (this.#tally.messages === 0) this.#deadlines.progress(queuedAt);
-      this.#sender.add({
-        message,
-        token: this.#tally.enter(message.size),
-        queuedAt,
-        resolve,
-        reject,
-        attempts: 0,
-        refusals: 0,
-        reason: undefined,
-        waiting: false,
-        dueAt: 0,
-        resendBy: 0,
-      });
+  /** Accepts a message, and tells once what became of it. */
+  take(message: Outgoing, resolve: Pending["resolve"], reject: Pending["reject"]): void {
+    if (this.#ended !== undefined) return reject(this.#ended);
+    const queuedAt = performance.now();
+    if (this.#tally.messages === 0) this.#deadlines.progress(queuedAt);
+    this.#sender.add({
+      message,
+      token: this.#tally.enter(message.size),
+      queuedAt,
+      resolve,
+      reject,
+      attempts: 0,
+      refusals: 0,
+      reason: undefined,
+      waiting: false,
+      dueAt: 0,
+      resendBy: 0,
     });
+  }
+
+  /** Whether another message would be sent at once. */
+  get hasRoom(): boolean {
+    return this.#tally.hasRoom;
   }
 
   /** Resolves when another message would be sent at once. */

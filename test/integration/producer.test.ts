@@ -1,10 +1,11 @@
 import { DiscardPolicy, type StreamConfig } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
+import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { partitionOf } from "../../src/partition/partitioner.ts";
 import type { PublishAck } from "../../src/producer/message.ts";
 import type { ProducerOptions } from "../../src/producer/options.ts";
-import { Producer } from "../../src/producer/producer.ts";
+import { type MessageToPublish, Producer } from "../../src/producer/producer.ts";
 import { closeAfterTest, link } from "../support/group.ts";
 import { startProxy } from "../support/proxy.ts";
 import { readBack } from "../support/read-back.ts";
@@ -92,6 +93,72 @@ describeOnEachServer("a producer", ({ start }) => {
     expect(acks.map(({ sequence }) => sequence)).toEqual(
       Array.from({ length: count }, (_, i) => i + 1),
     );
+  });
+
+  test("publishes many from a source that it takes no more of than are on their way", async () => {
+    const { url } = await start();
+    const producer = await open(url, { maxInFlight: 16 });
+    let most = 0;
+    async function* source(): AsyncGenerator<MessageToPublish> {
+      for (let i = 0; i < 500; i++) {
+        most = Math.max(most, producer.pending);
+        yield { key: `key-${i % 10}`, data: String(i) };
+      }
+    }
+    expect(await producer.publishMany(source())).toBe(500);
+    expect(most).toBeLessThanOrEqual(16);
+    const stored = await readBack(await link(url), STREAM);
+    expect(stored.map(({ data }) => data)).toEqual(Array.from({ length: 500 }, (_, i) => `${i}`));
+  });
+
+  test("publishes many with the ids and headers given", async () => {
+    const { url } = await start();
+    const producer = await open(url);
+    const one = { key: "k", data: "1", messageId: "one", headers: { Trace: "t" } };
+    expect(await producer.publishMany([one, one, { key: "k", data: "2" }])).toBe(3);
+    const stored = await readBack(await link(url), STREAM);
+    expect(stored.map(({ data }) => data)).toEqual(["1", "2"]);
+    expect(stored[0]?.header("Trace")).toEqual(["t"]);
+  });
+
+  test.each(["sync", "async"])(
+    "takes no more of many after one that cannot be sent, and says how many are stored (%s)",
+    async (kind) => {
+      const { url } = await start();
+      const producer = await open(url, { maxInFlight: 4 });
+      let taken = 0;
+      const messages = Array.from({ length: 100 }, (_, i) => {
+        return { key: i === 9 ? "line\nbreak" : "k", data: String(i) };
+      });
+      function* each(): Generator<MessageToPublish> {
+        for (const message of messages) {
+          taken++;
+          yield message;
+        }
+      }
+      const source = kind === "sync" ? each() : Readable.from(each());
+      await expect(producer.publishMany(source)).rejects.toEqual(
+        code("INVALID_OPTION", "of 10 messages taken so far 9 are stored"),
+      );
+      expect(taken).toBeLessThan(100);
+      expect(producer.pending).toBe(0);
+      const stored = await readBack(await link(url), STREAM);
+      expect(stored.map(({ data }) => data)).toEqual(Array.from({ length: 9 }, (_, i) => `${i}`));
+    },
+  );
+
+  test("tells of a source that fails once what it gave is stored, and of a producer that is closed", async () => {
+    const { url } = await start();
+    const producer = await open(url);
+    async function* source(): AsyncGenerator<MessageToPublish> {
+      yield { key: "k", data: "" };
+      throw new Error("the file is gone");
+    }
+    await expect(producer.publishMany(source())).rejects.toEqual(
+      code("UNEXPECTED", "the file is gone; of 1 messages taken so far 1 are stored"),
+    );
+    await producer.close();
+    await expect(producer.publishMany([{ key: "k", data: "" }])).rejects.toEqual(code("CLOSED"));
   });
 
   test("carries headers and bytes unchanged", async () => {

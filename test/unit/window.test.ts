@@ -29,7 +29,7 @@ beforeEach(() => {
 /** Publishes; returns once it is sent, if it is. */
 async function publish(): Promise<{ outcome: Promise<PublishAck>; token: number }> {
   const sent = tokens.length;
-  const outcome = window.add({
+  const message = {
     partition: 0,
     subject: "s.p.0",
     messageId: `m${sent}`,
@@ -37,7 +37,8 @@ async function publish(): Promise<{ outcome: Promise<PublishAck>; token: number 
     headers: new Uint8Array(0),
     data: new Uint8Array(4),
     size: 4,
-  });
+  };
+  const outcome = new Promise<PublishAck>((yes, no) => window.take(message, yes, no));
   await new Promise((resolve) => setImmediate(resolve));
   return { outcome, token: tokens[sent] ?? Number.NaN };
 }
