@@ -9,9 +9,7 @@ import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { jetstreamManager } from "@nats-io/jetstream";
-import { connect } from "@nats-io/transport-node";
-import { EmbeddedServer } from "../src/index.ts";
+import { EmbeddedServer, Producer } from "../src/index.ts";
 import { now } from "./clock.ts";
 import { Host } from "./coordination/host-process.ts";
 import { Watcher } from "./coordination/watcher.ts";
@@ -66,12 +64,8 @@ async function measure(partitions: number, members: number): Promise<Result> {
     extraConfig: `http: "127.0.0.1:${monitorPort}"`,
   });
   const { url } = server;
-  const connection = await connect({ servers: url });
-  await (await jetstreamManager(connection)).streams.add({
-    name: "EVENTS",
-    subjects: ["events.p.*"],
-  });
-  await connection.close();
+  const where = { servers: url, stream: "EVENTS", subject: "events", partitions };
+  await (await Producer.connect({ ...where, ensureStream: true })).close();
   const common = { url, partitions, ttlMs: TTL_MS };
   const staying = Array.from({ length: members - 1 }, (_, i) => `member-${i}`);
   const hosts: Host[] = [];

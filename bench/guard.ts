@@ -19,7 +19,7 @@ const comparison = (kind: Comparison["kind"], ...sides: readonly string[]): Comp
   contenders: sides.map((side) => ({ name: side, side, load: LOAD, members: 1 })),
 });
 const GUARDED = [
-  comparison("publish", "unacknowledged", "docktor"),
+  comparison("publish", "unacknowledged", "publish"),
   comparison("consume", "unacknowledged", "eachMessage", "eachBatch"),
 ];
 
