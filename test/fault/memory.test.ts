@@ -1,0 +1,66 @@
+/** What a member holds when its handlers hang, by the memory of its process. */
+import { execFileSync } from "node:child_process";
+import { expect, test } from "vitest";
+import { partitionSubject } from "../../src/partition/names.ts";
+import { Producer } from "../../src/producer/producer.ts";
+import { Docktor } from "../support/cli.ts";
+import { eventually, GROUP, link, STREAM, SUBJECT } from "../support/group.ts";
+import { describeOnEachServer } from "../support/servers.ts";
+
+const PARTITIONS = 1_024;
+/** 320 MiB in all: five times what a member may hold. */
+const [MESSAGES, BYTES] = [20, 16 * 1_024];
+/** As docs/operating.md says. */
+const BOUND_MB = 64;
+/** What the process takes up beside: what it has read and not looked at, and what is garbage. */
+const BESIDE_MB = 64;
+
+describeOnEachServer("a member of 1,024 partitions whose handlers hang", ({ start }) => {
+  test("holds no more of a backlog than it may", async () => {
+    const { url } = await start();
+    const where = { servers: url, stream: STREAM, subject: SUBJECT, partitions: PARTITIONS };
+    const producer = await Producer.connect({ ...where, ensureStream: true });
+    const flags = ["--process-time-ms=600000", "--json"];
+    const member = new Docktor(["consume", ...flags], {
+      env: { NATS_URL: url, STREAM_NAME: STREAM, SUBJECT_PREFIX: SUBJECT, GROUP },
+    });
+    await member.says(`${PARTITIONS - 1}]`, 30_000);
+    const atRest = memoryMb(member);
+
+    const { connection, manager } = await link(url);
+    const data = new Uint8Array(BYTES);
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      for (let i = 0; i < MESSAGES; i++) {
+        connection.publish(partitionSubject(SUBJECT, partition), data);
+      }
+      if (partition % 64 === 0) await connection.flush();
+    }
+    await eventually("all is stored", async () => {
+      const { state } = await manager.streams.info(STREAM);
+      return state.messages === PARTITIONS * MESSAGES;
+    });
+    let [delivered, peak] = [0, 0];
+    await eventually(
+      "the server sends nothing more",
+      async () => {
+        const before = delivered;
+        delivered = 0;
+        for await (const each of manager.consumers.list(STREAM)) {
+          delivered += each.delivered.consumer_seq;
+        }
+        peak = Math.max(peak, memoryMb(member));
+        return delivered === before && delivered >= PARTITIONS;
+      },
+      30_000,
+    );
+    console.log(`${delivered} of ${PARTITIONS * MESSAGES} sent, ${peak - atRest} MB for them`);
+    expect(delivered).toBeLessThan((PARTITIONS * MESSAGES) / 2);
+    expect(peak - atRest).toBeLessThan(BOUND_MB + BESIDE_MB);
+    await producer.close();
+  });
+});
+
+function memoryMb({ child }: Docktor): number {
+  const kib = execFileSync("ps", ["-o", "rss=", "-p", String(child.pid)], { encoding: "utf8" });
+  return Math.round(Number(kib) / 1_024);
+}
