@@ -26,6 +26,8 @@ export interface PullOptions {
   /** How many are held. */
   held: () => number;
   onMessage: (message: Msg) => void;
+  /** A request has ended, and there is no room for another: what is published from now on is not sent. */
+  onIdle: () => void;
   /** The server is there, and has sent so many messages up to now. */
   onHeartbeat: (deliveries: number) => void;
   /** Heartbeats are missed. Whoever is there now is asked again, unless this pull is closed. */
@@ -104,6 +106,7 @@ export class Pull {
     this.#asked = Math.max(0, this.#asked - numberIn("Nats-Pending-Messages"));
     // Of a request that ended in another way, as with the leader that had it, the next heartbeat is missed.
     if (code === 404 || code === 408) this.more();
+    if (this.idle) this.#options.onIdle();
   }
 
   /** A heartbeat was due. */

@@ -25,6 +25,7 @@ beforeEach(() => {
     limit: () => limit,
     held: () => held,
     onMessage: () => came++,
+    onIdle: () => {},
     onHeartbeat: () => {},
     onSilent: () => silences++,
     onGone: () => {},
