@@ -30,8 +30,6 @@ export interface CommitterOptions<T extends Committable> {
   progress: Progress<T>;
   intervalMs: number;
   window: number;
-  /** Whether what is committed is acked, message by message; progress then keeps all. */
-  acks: boolean;
   onCommitted: (sequence: number) => void;
   onError: (error: unknown) => void;
 }
@@ -134,10 +132,11 @@ export class Committer<T extends Committable> {
     if (floor === undefined) return;
     const committed = progress.committed(committable);
     onCommitted(floor.seq);
-    if (this.#options.acks) this.#ackEach(committed);
+    this.#ack(committed);
   }
 
-  #ackEach(committed: readonly T[]): void {
+  /** Acks what progress has kept for that, as in a work queue. */
+  #ack(committed: readonly T[]): void {
     for (const message of committed) {
       // Held up since the commit, or between two of them: the next owner has dealt with the rest.
       if (!this.#options.lease.trusted()) return;

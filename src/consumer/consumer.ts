@@ -48,9 +48,9 @@ export type ConsumerState = "idle" | "joining" | "running" | "draining" | "close
  */
 export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDisposable {
   readonly #settings: ConsumerSettings;
-  /** Aborts when this consumer is to stop at once. */
   /** Aborts when nothing is to be waited for any more. */
   readonly #hurry = new AbortController();
+  /** Aborts when this consumer is to stop at once. */
   readonly #stopped = new AbortController();
   readonly #closed: Promise<DocktorError | undefined>;
   #resolveClosed: (error: DocktorError | undefined) => void = () => {};

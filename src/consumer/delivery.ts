@@ -39,8 +39,8 @@ export class Delivery {
   /** Whether there was more to come when the last message was sent. */
   #behind = true;
   /**
-   * Whether the last message filled the room: what is published behind it is not sent, and so may go
-   * without having been announced.
+   * Whether there was no room for more since the last message: what is published behind it is not sent, and so
+   * may go without having been announced.
    */
   #stopped = false;
   /** Between a message after which the flow had to stop and the one with which it went on. */
@@ -59,6 +59,9 @@ export class Delivery {
     this.#pull = new Pull({
       ...options,
       onMessage: (raw) => this.#receive(raw),
+      onIdle: () => {
+        this.#stopped = true;
+      },
       onHeartbeat: (deliveries) => {
         this.#heard = true;
         // What was sent and did not come would be missed only with the next message.
@@ -112,7 +115,7 @@ export class Delivery {
     const gaps = this.#missedAtStops(last);
     if (gap.last < gap.first || (started && !this.#behind && !this.#stopped)) {
       // What came since the flow could go on would have been sent.
-      this.#stopped &&= this.#pull.idle;
+      this.#stopped = this.#pull.idle;
       return gaps;
     }
     this.#sequence = Math.max(this.#sequence, gap.last);
@@ -158,10 +161,7 @@ export class Delivery {
     return missed.map(({ first, last: end }) => ({ first, last: Math.min(end, last) }));
   }
 
-  /**
-   * Handled before. What is committed is acked, again if need be: else it would take up the durable's
-   * room for good, and in a work queue stay for ever.
-   */
+  /** Handled before. In a work queue it stays until it is acked: an ack that was lost is repeated. */
   #repeated(delivered: Delivered): void {
     const { workQueue, committed } = this.#options;
     if (workQueue && delivered.seq <= committed()) delivered.ack();

@@ -60,7 +60,7 @@ export interface DurableOptions {
   /** The last handled sequence. */
   after: number;
   /** How many messages of a work queue may be delivered and not acked. */
-  maxUncommitted: number;
+  maxAckPending: number;
   /**
    * This member's creations, one at a time: the server holds the stream for each, and between two of
    * them the partitions that do not move get their messages.
@@ -118,10 +118,10 @@ async function createOrFind(options: DurableOptions): Promise<ConsumerInfo | und
 }
 
 /**
- * How the durables are made that an owner prepares for the next, beside what is of the partition: a member that
- * makes them otherwise, as one of a later version might, makes its own.
+ * What a release calls the settings of the durables that are prepared: a member that makes them otherwise, as one
+ * of a later version might, takes over none.
  */
-export const PREPARED_SETTINGS: string = AckPolicy.None;
+export const DURABLE_SETTINGS: string = "no-acks";
 
 /** Creates the durable of a partition that waits for it. */
 export async function createDurable(options: DurableOptions): Promise<ConsumerInfo> {
@@ -185,12 +185,12 @@ export async function removeDurable(link: Link, stream: string, name: string): P
 
 type Acks = Pick<ConsumerConfig, "ack_policy" | "ack_wait" | "max_ack_pending">;
 
-function acksOf({ workQueue, maxUncommitted }: DurableOptions): Partial<Acks> {
+function acksOf({ workQueue, maxAckPending }: DurableOptions): Partial<Acks> {
   if (!workQueue) return { ack_policy: AckPolicy.None };
   return {
     ack_policy: AckPolicy.Explicit,
     ack_wait: nanos(ACK_WAIT_MS),
-    max_ack_pending: maxUncommitted,
+    max_ack_pending: maxAckPending,
   };
 }
 

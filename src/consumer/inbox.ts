@@ -38,11 +38,6 @@ export class Inbox {
     this.#singly = options.singly;
   }
 
-  /** How many messages were delivered and are not committed. */
-  get open(): number {
-    return this.#waiting.size + this.#options.progress.uncommitted;
-  }
-
   /** How many messages were delivered and are not handled. What is handled behind one that is not is bounded by the window. */
   get held(): number {
     return this.#waiting.size + this.#options.progress.underWay;

@@ -30,6 +30,8 @@ export interface PullOptions {
   /** How many they have. */
   heldBytes: () => number;
   onMessage: (message: Msg) => void;
+  /** A request has ended, and there is no room for another: what is published from now on is not sent. */
+  onIdle: () => void;
   /** The server is there, and has sent so many messages up to now. */
   onHeartbeat: (deliveries: number) => void;
   /** Heartbeats are missed. Whoever is there now is asked again, unless this pull is closed. */
@@ -45,6 +47,8 @@ export class Pull {
   readonly #subject: string;
   /** How many messages are asked for and have not come. */
   #asked = 0;
+  /** How many have come since something was last asked for. */
+  #came = 0;
   /** Heartbeats that did not come since anything did. */
   #missed = 0;
   #closed = false;
@@ -97,6 +101,7 @@ export class Pull {
     // Each message has a subject for its ack; what the server says of the request has none.
     if (!message.reply) return this.#hear(message);
     if (this.#asked > 0) this.#asked--;
+    this.#came++;
     // Before it is told: whether anything is asked for then says whether there are messages on their way.
     this.more();
     this.#options.onMessage(message);
@@ -109,11 +114,13 @@ export class Pull {
     if (code === 100) return onHeartbeat(numberIn("Nats-Last-Consumer"));
     if (code === 400 || code === 503 || /deleted/i.test(description)) return onGone();
     this.#asked = Math.max(0, this.#asked - numberIn("Nats-Pending-Messages"));
-    // Of a request that ended in another way, as with the leader that had it, the next heartbeat is missed.
-    if (code === 404 || code === 408) this.more();
-    // What is larger than all that may be held has to come alone.
     const tooLarge = code === 409 && /MaxBytes/i.test(description);
-    if (tooLarge && this.idle && this.#options.held() === 0) this.#ask(1, {});
+    if (tooLarge && this.#came === 0) {
+      // What is larger than all that may be asked for has to come alone.
+      if (this.#options.held() === 0) this.#ask(1, {});
+    } else if (tooLarge || code === 404 || code === 408) this.more();
+    // Of a request that ended in another way, as with the leader that had it, the next heartbeat is missed.
+    if (this.idle) this.#options.onIdle();
   }
 
   /** A heartbeat was due. */
@@ -140,6 +147,7 @@ export class Pull {
     try {
       link.connection.publish(this.#subject, JSON.stringify(request), { reply: this.#inbox });
       this.#asked += batch;
+      this.#came = 0;
     } catch {
       // The connection is being closed, and nothing more will come.
     }

@@ -80,7 +80,6 @@ export class Pump implements Watched, Stallable {
       lease: options.lease,
       progress: this.#progress,
       ...options.commit,
-      acks: options.workQueue,
       onCommitted: (sequence) => {
         this.#committed = true;
         options.onCommitted(sequence);
@@ -101,7 +100,7 @@ export class Pump implements Watched, Stallable {
     const { window } = options.commit;
     this.#durables = new Durables({
       ...options,
-      maxUncommitted: roomFor(window),
+      maxAckPending: roomFor(window),
       ended: this.#ending.signal,
       onError: (error) => options.onError(toDocktorError(error)),
     });

@@ -13,7 +13,7 @@ import { Breather } from "./breather.ts";
 import { DeadLetterStream } from "./dead-letter-stream.ts";
 import type { Gap } from "./delivery.ts";
 import { type Dispatch, dispatchFor } from "./dispatch.ts";
-import { PREPARED_SETTINGS } from "./durable.ts";
+import { DURABLE_SETTINGS } from "./durable.ts";
 import { freshly } from "./freshly.ts";
 import { GapWatch } from "./gap-watch.ts";
 import type { Handlers } from "./handlers.ts";
@@ -50,7 +50,7 @@ export interface WorkloadOptions {
 
 /** The work on all partitions of one member. */
 export class Workload implements PartitionWork {
-  readonly durableSettings: string = PREPARED_SETTINGS;
+  readonly durableSettings: string = DURABLE_SETTINGS;
   readonly #options: WorkloadOptions;
   readonly #dispatch: Dispatch;
   /** By partition; one whose lease is lost stays until its last handler has returned. */
@@ -155,8 +155,8 @@ export class Workload implements PartitionWork {
     try {
       const unused = await pump.prepareNext();
       const { created, lastSequence } = await this.lookAtStream();
-      const { stream, sequence } = lease.checkpoint;
-      return unused && created === stream && lastSequence >= sequence;
+      const { checkpoint } = lease;
+      return unused && created === checkpoint.created && lastSequence >= checkpoint.sequence;
     } catch {
       // The next owner does it itself.
       return false;
@@ -252,9 +252,9 @@ export class Workload implements PartitionWork {
     const { previous, sequence } = checkpoint;
     if (previous === undefined || previous.sequence === sequence) return;
     const what =
-      previous.stream === checkpoint.stream
+      previous.created === checkpoint.created
         ? `stream ${settings.stream} was set back to sequence ${sequence}, although partition ${partition} was handled up to ${previous.sequence}`
-        : `stream ${settings.stream} is not the one created at ${previous.stream}, of which partition ${partition} was handled up to sequence ${previous.sequence}`;
+        : `stream ${settings.stream} is not the one created at ${previous.created}, of which partition ${partition} was handled up to sequence ${previous.sequence}`;
     onError(
       new DocktorError(
         "MESSAGES_MISSING",

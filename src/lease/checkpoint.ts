@@ -50,7 +50,7 @@ export class Checkpoint {
    */
   readonly troubles: Map<number, Trouble>;
   readonly #store: Store;
-  readonly #stream: string;
+  readonly #created: string;
   #revision: number;
   #sequence: number;
   #delivered = 0;
@@ -75,7 +75,7 @@ export class Checkpoint {
     this.#since = sealed.since;
     this.#lateSince = sealed.lateSince;
     this.#store = options.store;
-    this.#stream = sealed.stream;
+    this.#created = sealed.created;
     this.#revision = revision;
     this.#sequence = sealed.sequence;
   }
@@ -128,8 +128,8 @@ export class Checkpoint {
   }
 
   /** When the stream was created. */
-  get stream(): string {
-    return this.#stream;
+  get created(): string {
+    return this.#created;
   }
 
   /** The stream sequence up to which every message is handled. */
@@ -153,7 +153,7 @@ export class Checkpoint {
     const record: CheckpointRecord = {
       epoch: this.epoch,
       sequence,
-      stream: this.#stream,
+      created: this.#created,
       delivered,
       ...(this.#since === undefined ? {} : { since: this.#since }),
       ...(this.#lateSince === undefined ? {} : { lateSince: this.#lateSince }),
@@ -190,28 +190,28 @@ function past(
   };
 }
 
-type Start = Pick<CheckpointRecord, "sequence" | "stream" | "troubles">;
+type Start = Pick<CheckpointRecord, "sequence" | "created" | "troubles">;
 
 /** Where to go on in the stream: at its first message if the record is of another one. */
 function startIn(stream: StreamPosition, before: CheckpointRecord | undefined): Start {
   const { created, lastSequence } = stream;
-  const same = before?.stream === created;
-  if (!same) return { sequence: 0, stream: created };
+  const same = before?.created === created;
+  if (!same) return { sequence: 0, created };
   // A stream that was set back, as from a backup, uses its sequences again.
-  if (lastSequence < before.sequence) return { sequence: lastSequence, stream: created };
+  if (lastSequence < before.sequence) return { sequence: lastSequence, created };
   return whereItEnded(before);
 }
 
-function positionOf({ stream, sequence }: CheckpointRecord): StreamPosition {
-  return { created: stream, lastSequence: sequence };
+function positionOf({ created, sequence }: CheckpointRecord): StreamPosition {
+  return { created, lastSequence: sequence };
 }
 
 function vouchedFor(key: string, before: CheckpointRecord | undefined): Start {
   return whereItEnded(before ?? parseCheckpoint(key, undefined));
 }
 
-function whereItEnded({ sequence, stream, troubles }: CheckpointRecord): Start {
-  return { sequence, stream, ...(troubles === undefined ? {} : { troubles }) };
+function whereItEnded({ sequence, created, troubles }: CheckpointRecord): Start {
+  return { sequence, created, ...(troubles === undefined ? {} : { troubles }) };
 }
 
 function fenced(partition: number, epoch: number, now: CheckpointRecord | undefined): DocktorError {

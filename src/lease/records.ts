@@ -82,10 +82,10 @@ export interface CheckpointRecord {
   /** The stream sequence up to which every message of the partition is handled. */
   readonly sequence: number;
   /** When the stream was created: a stream of the same name made later has other messages. */
-  readonly stream: string;
+  readonly created: string;
   /**
-   * How many deliveries of the epoch's durable `sequence` covers; absent at first. What the durable has
-   * delivered beyond it is under way, or was when its owner died.
+   * How many deliveries of the epoch's durable `sequence` covers; absent before the first commit. What a live
+   * owner's durable has delivered beyond it is under way.
    */
   readonly delivered?: number;
   /** The earliest epoch whose durable has yet to be removed; absent once those before `epoch` are. */
@@ -228,7 +228,7 @@ export function parseCheckpoint(key: string, value: unknown): CheckpointRecord {
     isObject(value) &&
     isCount(value["epoch"]) &&
     isCount(value["sequence"]) &&
-    typeof value["stream"] === "string" &&
+    typeof value["created"] === "string" &&
     isOptionalCount(value["delivered"]) &&
     isOptionalCount(value["since"]) &&
     isOptionalCount(value["lateSince"]) &&

@@ -1,5 +1,4 @@
 /** What a group is doing: its members, its partitions, how far behind they are. */
-import { AckPolicy, type ConsumerInfo, DeliverPolicy } from "@nats-io/jetstream";
 import { systemClock } from "../clock.ts";
 import { DocktorError } from "../errors.ts";
 import { findBucket } from "../lease/kv-store.ts";
@@ -12,13 +11,13 @@ import {
   ROSTER_KEY,
 } from "../lease/records.ts";
 import type { Store } from "../lease/store.ts";
-import { findConsumer } from "../nats/consumer.ts";
 import { type ConnectionSource, type Link, openLink } from "../nats/connection.ts";
-import { fromNats } from "../nats/errors.ts";
 import { readStream } from "../nats/stream.ts";
 import { type Names, refuseUnknown } from "../options.ts";
 import { type MemberStatusState, readMembers } from "./group-members.ts";
-import { checkName, durableName, leasesBucket, membersBucket, partitionSubject } from "./names.ts";
+import { readLag } from "./lag.ts";
+import { checkName, leasesBucket, membersBucket } from "./names.ts";
+import { type Progressed, rates } from "./rates.ts";
 import { readTopology } from "./topology.ts";
 
 /** Which group to describe. */
@@ -93,6 +92,9 @@ export async function describeGroup(options: DescribeGroupOptions): Promise<Grou
   }
 }
 
+/** How a member is whose process is there. */
+const LIVE = new Set<MemberStatusState>(["active", "draining"]);
+
 /** Which group is read. */
 interface Scope {
   readonly stream: string;
@@ -104,12 +106,7 @@ interface Scope {
 }
 
 /** A partition at one moment, with what rates are computed from. */
-interface PartitionReading extends PartitionStatus {
-  /** The epoch that the checkpoint is of. */
-  readonly sealed: number;
-  /** Messages handled in that epoch. */
-  readonly handled: number;
-}
+interface PartitionReading extends PartitionStatus, Progressed {}
 
 interface Reading {
   readonly members: readonly MemberStatus[];
@@ -144,8 +141,9 @@ class GroupReader {
     const { stream, group, sessions, partitions: count } = this.#scope;
     const seen = await readMembers(this.#store, sessions);
     if (seen === undefined) throw notFound(stream, group);
+    const live = new Set(seen.filter(({ state }) => LIVE.has(state)).map(({ id }) => id));
     const partitions = await Promise.all(
-      Array.from({ length: count }, (_, partition) => this.#readPartition(partition)),
+      Array.from({ length: count }, (_, partition) => this.#readPartition(partition, live)),
     );
     const members = seen.map(({ id, state, startedAt }) => ({
       id,
@@ -165,72 +163,26 @@ class GroupReader {
       group,
       members: now.members,
       partitions: now.partitions.map(
-        ({ sealed: _sealed, handled: _handled, ...partition }) => partition,
+        ({ sealed: _sealed, delivered: _delivered, ...partition }) => partition,
       ),
       totals: { lag, rateIn, rateOut },
     };
   }
 
-  async #readPartition(partition: number): Promise<PartitionReading> {
+  async #readPartition(partition: number, live: ReadonlySet<string>): Promise<PartitionReading> {
     const [leaseEntry, checkpointEntry] = await Promise.all([
       this.#store.get(leaseKey(partition)),
       this.#store.get(checkpointKey(partition)),
     ]);
     const lease = leaseEntry && parseLease(leaseEntry.key, leaseEntry.value);
-    const record = checkpointEntry && parseCheckpoint(checkpointEntry.key, checkpointEntry.value);
-    const { epoch: sealed = 0, sequence: checkpoint = 0, delivered: handled = 0 } = record ?? {};
-    const durable = await this.#findDurable(partition, sealed);
-    // What was delivered beyond the checkpoint is under way, or was when its owner died.
-    const lag =
-      durable === undefined
-        ? await this.#countAfter(partition, checkpoint)
-        : durable.num_pending + Math.max(0, durable.delivered.consumer_seq - handled);
     const [owner, epoch] = [lease?.owner ?? null, lease?.epoch ?? 0];
-    return { partition, owner, epoch, checkpoint, lag, sealed, handled };
+    const record = checkpointEntry && parseCheckpoint(checkpointEntry.key, checkpointEntry.value);
+    const { epoch: sealed = 0, sequence: checkpoint = 0, delivered = 0 } = record ?? {};
+    const owned = owner !== null && live.has(owner);
+    const options = { ...this.#scope, link: this.#link, partition, checkpoint: record, owned };
+    const lag = await readLag(options);
+    return { partition, owner, epoch, checkpoint, lag, sealed, delivered };
   }
-
-  async #findDurable(partition: number, epoch: number): Promise<ConsumerInfo | undefined> {
-    if (epoch === 0) return undefined;
-    const name = durableName(this.#scope.group, partition, epoch);
-    return await findConsumer(this.#link.manager, this.#scope.stream, name);
-  }
-
-  /** Counts what lies behind the checkpoint of a partition that has no durable now. */
-  async #countAfter(partition: number, checkpoint: number): Promise<number> {
-    const { consumers } = this.#link.manager;
-    try {
-      const counter = await consumers.add(this.#scope.stream, {
-        ack_policy: AckPolicy.None,
-        deliver_policy: DeliverPolicy.StartSequence,
-        opt_start_seq: checkpoint + 1,
-        filter_subject: partitionSubject(this.#scope.subject, partition),
-        mem_storage: true,
-      });
-      await consumers.delete(this.#scope.stream, counter.name);
-      return counter.num_pending;
-    } catch (error) {
-      throw fromNats(error, `count the messages of partition ${partition}`);
-    }
-  }
-}
-
-/** Messages per second in and out; a partition that changed hands meanwhile is left out. */
-function rates(
-  before: readonly PartitionReading[],
-  now: readonly PartitionReading[],
-  elapsedMs: number,
-): { rateIn: number; rateOut: number } {
-  let [arrived, handled] = [0, 0];
-  for (const [i, current] of now.entries()) {
-    const earlier = before[i];
-    if (earlier?.sealed !== current.sealed) continue;
-    const done = current.handled - earlier.handled;
-    handled += done;
-    arrived += Math.max(0, done + current.lag - earlier.lag);
-  }
-  const perSecond = (count: number): number =>
-    elapsedMs === 0 ? 0 : Math.round((count / elapsedMs) * 10_000) / 10;
-  return { rateIn: perSecond(arrived), rateOut: perSecond(handled) };
 }
 
 function notFound(stream: string, group: string): DocktorError {

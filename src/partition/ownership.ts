@@ -19,7 +19,10 @@ export interface PartitionWork {
   readonly durableSettings: string;
   /** Starts work on a partition just claimed. When it throws, the lease is lost and tried again. */
   start(lease: Lease): Promise<void>;
-  /** Makes the next epoch's durable, while work goes on; returns whether it could. Never rejects. */
+  /**
+   * Makes the next epoch's durable and looks at the stream, while work goes on; returns whether the next owner
+   * need look at neither. Never rejects.
+   */
   prepare(lease: Lease): Promise<boolean>;
   /** Ends work in good order: finishes what is under way and commits it. */
   finish(lease: Lease): Promise<void>;

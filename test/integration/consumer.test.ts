@@ -479,7 +479,7 @@ describeOnEachServer("a consumer", ({ start }) => {
       replicas: 1,
     });
     await leases.write("lease.0", { epoch: 1 }, ABSENT);
-    await leases.write("checkpoint.0", { epoch: 1, sequence: 6, stream: created }, ABSENT);
+    await leases.write("checkpoint.0", { epoch: 1, sequence: 6, created }, ABSENT);
     const records = new Records();
     const consumer = member(url, { partitions: 1 });
     await consumer.run({ eachMessage: records.handler("m") });

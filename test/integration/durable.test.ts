@@ -32,7 +32,7 @@ function optionsOn(connection: Link): DurableOptions {
     partition: 0,
     epoch: 1,
     after: 0,
-    maxUncommitted: 1_024,
+    maxAckPending: 1_024,
     creations: new PQueue({ concurrency: 1 }),
   };
 }
@@ -43,7 +43,7 @@ describeOnEachServer("opening the durable of an epoch", ({ start }) => {
   async function open(): Promise<DurableOptions> {
     const { url } = await start();
     await publish(url, numbered(50), 1);
-    return { ...optionsOn(await link(url)), epoch: 7, after: 10, maxUncommitted: 64 };
+    return { ...optionsOn(await link(url)), epoch: 7, after: 10, maxAckPending: 64 };
   }
 
   test("makes it when there is none", async () => {
@@ -97,9 +97,10 @@ describeOnEachServer("opening the durable of an epoch", ({ start }) => {
 
   test("replaces one of a work queue that has another window", async () => {
     const options = { ...(await open()), workQueue: true };
-    await createDurable({ ...options, maxUncommitted: 32 });
+    await createDurable({ ...options, maxAckPending: 32 });
     expect((await openDurable(options)).config).toMatchObject({
       ack_policy: "explicit",
+      ack_wait: 600e9,
       max_ack_pending: 64,
     });
   });

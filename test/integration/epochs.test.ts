@@ -90,7 +90,7 @@ describeOnEachServer("the owner of a partition", ({ start }) => {
     expect((await store.get("checkpoint.0"))?.value).toEqual({
       epoch: 3,
       sequence: 0,
-      stream: created,
+      created,
       delivered: 0,
       // They are removed once more by an owner that stays.
       lateSince: 1,
@@ -108,7 +108,7 @@ describeOnEachServer("the owner of a partition", ({ start }) => {
       await manager.consumers.add(STREAM, { durable_name: `${GROUP}-p0-e${epoch}` });
     }
     await store.write("lease.0", { epoch: 4 }, ABSENT);
-    const left = { epoch: 4, sequence: 0, stream: created, since: 1 };
+    const left = { epoch: 4, sequence: 0, created, since: 1 };
     await store.write("checkpoint.0", left, ABSENT);
     const consumer = member(url, one);
     await consumer.run({ eachMessage: () => {} });
@@ -146,7 +146,7 @@ describeOnEachServer("the owner of a partition", ({ start }) => {
     const store = await buckets(connection);
     // Partition 1 had an owner; of partition 0 nothing was ever for the group to handle.
     await store.write("lease.1", { epoch: 1 }, ABSENT);
-    await store.write("checkpoint.1", { epoch: 1, sequence: 0, stream: created }, ABSENT);
+    await store.write("checkpoint.1", { epoch: 1, sequence: 0, created }, ABSENT);
     await manager.streams.purge(STREAM);
     const gaps: unknown[] = [];
     const consumer = member(url, { partitions: 2 });

@@ -1,7 +1,20 @@
 /** What is told of a group. Its members ack nothing: the checkpoints say how far they are. */
+import { RetentionPolicy } from "@nats-io/jetstream";
 import { expect, test } from "vitest";
+import { openBucket } from "../../src/lease/kv-store.ts";
+import { ABSENT } from "../../src/lease/store.ts";
 import { describeGroup, type GroupStatus } from "../../src/partition/group-status.ts";
-import { eventually, GROUP, member, numbered, publish, STREAM } from "../support/group.ts";
+import { leasesBucket } from "../../src/partition/names.ts";
+import {
+  eventually,
+  GROUP,
+  link,
+  member,
+  numbered,
+  publish,
+  STREAM,
+  SUBJECT,
+} from "../support/group.ts";
 import { describeOnEachServer } from "../support/servers.ts";
 
 async function describe(servers: string, sampleMs = 0): Promise<GroupStatus["totals"]> {
@@ -30,6 +43,70 @@ describeOnEachServer("the lag of a group", ({ start }) => {
   });
 });
 
+describeOnEachServer("the lag of a partition", ({ start }) => {
+  test("is nothing once all is handled, although the next owner got some of it again", async () => {
+    const { url } = await start();
+    await publish(url, numbered(40), 2);
+    const first = member(url, { memberId: "first", partitions: 2, commit: { intervalMs: 60_000 } });
+    let handled = 0;
+    await first.run({ eachMessage: () => void handled++ });
+    await eventually("all are handled", () => handled === 40);
+    // The durable that is made ahead begins at what is committed: at nothing.
+    const second = member(url, { memberId: "second", partitions: 2 });
+    await second.run({ eachMessage: () => void handled++ });
+    await eventually("it has its share", () => second.assignment.length === 1);
+    const { manager } = await link(url);
+    const name = `${GROUP}-p${second.assignment[0]}-e2`;
+    await eventually("it got some again", async () => {
+      return (await manager.consumers.info(STREAM, name)).delivered.consumer_seq > 0;
+    });
+    await first.drain();
+    expect([await describe(url), handled]).toMatchObject([{ lag: 0 }, 40]);
+  });
+
+  test("is nothing when what was under way of a member that is gone has been purged", async () => {
+    const { url } = await start();
+    await publish(url, numbered(40), 4);
+    const stuck = member(url, { drainTimeoutMs: 0, commit: { intervalMs: 5 } });
+    let handled = 0;
+    await stuck.run({
+      eachMessage: async (_message, { signal }) => {
+        if (handled++ < 10) return;
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      },
+    });
+    await eventually("ten are committed", async () => (await describe(url)).lag === 30);
+    await stuck.drain();
+    const { manager } = await link(url);
+    await manager.streams.purge(STREAM, { filter: `${SUBJECT}.p.*` });
+    expect((await describe(url)).lag).toBe(0);
+  });
+
+  test("of a work queue is what is left in it, also when some came twice, and with no durable", async () => {
+    const { url } = await start();
+    const connection = await link(url);
+    const { manager } = connection;
+    const retention = RetentionPolicy.Workqueue;
+    const config = { name: STREAM, subjects: [`${SUBJECT}.p.*`], retention };
+    const { created } = await manager.streams.add(config);
+    await publish(url, numbered(10), 1);
+    const consumer = member(url, { partitions: 1, commit: { intervalMs: 5 } });
+    // As an owner leaves it that died between its commit and its acks.
+    const leases = await openBucket(connection, leasesBucket(STREAM, GROUP), { replicas: 1 });
+    await leases.write("lease.0", { epoch: 1 }, ABSENT);
+    await leases.write("checkpoint.0", { epoch: 1, sequence: 6, created }, ABSENT);
+    let handled = 0;
+    await consumer.run({ eachMessage: () => void handled++ });
+    await eventually("the rest is handled", () => handled === 4);
+    await eventually("nothing is left", async () => (await describe(url)).lag === 0);
+    await consumer.drain();
+    await publish(url, numbered(3), 1);
+    expect((await describe(url)).lag).toBe(3);
+    await manager.consumers.delete(STREAM, `${GROUP}-p0-e2`);
+    expect((await describe(url)).lag).toBe(3);
+  });
+});
+
 describeOnEachServer("the rates of a group", ({ start }) => {
   test.each([
     ["that goes along", true],
@@ -44,6 +121,7 @@ describeOnEachServer("the rates of a group", ({ start }) => {
         await new Promise((resolve) => signal.addEventListener("abort", resolve));
       },
     });
+    await eventually("it has all partitions", () => consumer.assignment.length === 4);
     let told: GroupStatus["totals"] | undefined;
     const telling = describe(url, 1_000).then((totals) => (told = totals));
     while (told === undefined) await publish(url, numbered(10));

@@ -75,8 +75,8 @@ describeOnEachServer("a hand-over", ({ start }) => {
       last_by_subj: `$KV.${name}.${leaseKey(1)}`,
     });
     const durable = await manager.consumers.info(STREAM, `${GROUP}-p1-e2`);
-    const prepared = durable.config.ack_policy;
-    expect(release?.json()).toEqual({ epoch: 1, next: "newcomer", prepared });
+    expect(durable.config.ack_policy).toBe("none");
+    expect(release?.json()).toEqual({ epoch: 1, next: "newcomer", prepared: "no-acks" });
     const releasedAt = comparable(release?.timestamp ?? "");
     expect(comparable(durable.created) < releasedAt).toBe(true);
     const committed = (await leases.get(checkpointKey(1)))?.value as { sequence: number };
@@ -107,7 +107,7 @@ describeOnEachServer("a hand-over", ({ start }) => {
       partition: 1,
       epoch: 2,
       after: 0,
-      maxUncommitted: 1_024,
+      maxAckPending: 1_024,
       creations: new PQueue(),
     });
     const used = await connection.jetstream.consumers.get(STREAM, name);

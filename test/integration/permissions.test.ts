@@ -26,8 +26,10 @@ function documented(): string {
 }
 
 describeOnEachServer("with the permissions that the guide names", ({ start }) => {
-  test("a producer publishes, members share and hand over, and the status is told", async () => {
-    const { url } = await start({ extraConfig: documented() });
+  test("a producer publishes, members share and hand over without an ack, and the status is told", async () => {
+    const toAck = '"$JS.ACK.EVENTS.>",';
+    expect(documented()).toContain(toAck);
+    const { url } = await start({ extraConfig: documented().replace(toAck, "") });
     const as = (user: string): string => url.replace("//", `//${user}:change-me@`);
     await publish(as("admin"), []);
 

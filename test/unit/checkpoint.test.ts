@@ -24,6 +24,16 @@ describe("a checkpoint", () => {
     expect(checkpoint.sequence).toBe(9);
   });
 
+  test("says how many deliveries it covers, also when something else is written, and of each epoch anew", async () => {
+    const written = async (): Promise<unknown> => (await store.get("checkpoint.0"))?.value;
+    const checkpoint = await seal(1);
+    await checkpoint.commit(5, 3);
+    await checkpoint.commit(5);
+    expect(await written()).toMatchObject({ epoch: 1, sequence: 5, delivered: 3 });
+    await seal(2);
+    expect(await written()).not.toHaveProperty("delivered");
+  });
+
   test.each([1, 2])("sealed by epoch 2 is not sealed by epoch %d any more", async (epoch) => {
     await seal(2);
     await expect(seal(epoch)).rejects.toMatchObject({ code: "FENCED" });

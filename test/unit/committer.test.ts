@@ -18,7 +18,8 @@ function partition(
   const seen = { commits: [] as number[], acks: [] as number[], errors: [] as unknown[] };
   const committer = new Committer({
     lease: {
-      commit: async (sequence) => {
+      commit: async (sequence, delivered) => {
+        expect(delivered).toBe(sequence + 100);
         // A loop that never ends would take the test with it.
         if (seen.commits.push(sequence) > 50) await new Promise(() => {});
         await commit(sequence);
@@ -29,12 +30,11 @@ function partition(
     progress,
     intervalMs: options.intervalMs ?? 60_000,
     window: 4,
-    acks,
     onCommitted: () => {},
     onError: (error) => seen.errors.push(error),
   });
   const handle = (seq: number): void => {
-    progress.start({ seq, deliverySequence: seq, ack: () => seen.acks.push(seq) });
+    progress.start({ seq, deliverySequence: seq + 100, ack: () => seen.acks.push(seq) });
     progress.finish(seq);
     committer.advance();
   };

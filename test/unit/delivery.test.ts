@@ -225,6 +225,27 @@ describe("what a delivery can not receive any more", () => {
     expect(delivery.gapsUpTo(12)).toEqual([{ first: 9, last: 12 }]);
   });
 
+  test.each([
+    ["and there was no room for another", true, [{ first: 6, last: 8 }]],
+    ["and another was sent", false, []],
+  ])("is what came, and went, after a request had ended %s", (_, isFull, gaps) => {
+    delivery.gapsUpTo(AFTER);
+    receive(1, 5, 0);
+    full = isFull;
+    server.say(408, "Request Timeout", { "Nats-Pending-Messages": "1" });
+    expect(delivery.gapsUpTo(8)).toEqual(gaps);
+  });
+
+  test("is not kept in a work queue, where what is handled is gone", () => {
+    reopen({ workQueue: true });
+    delivery.gapsUpTo(AFTER);
+    full = true;
+    receive(1, 5, 20);
+    goOn();
+    receive(2, 15, 19);
+    expect(delivery.gapsUpTo(14)).toEqual([]);
+  });
+
   test("is nothing once the flow could go on behind the last message and nothing was gone by then", () => {
     delivery.gapsUpTo(AFTER);
     full = true;

@@ -192,7 +192,7 @@ describe("a claim", () => {
     await first.release("b", { prepared: SETTINGS });
     const second = await claimBlindly(b);
     expect([second.prepared, second.checkpoint.sequence]).toEqual([true, 41]);
-    expect(second.checkpoint.stream).toBe(STREAM);
+    expect(second.checkpoint.created).toBe(STREAM);
     await second.release("a");
     await expect(claimBlindly(a)).rejects.toThrow("looked");
     // One that was made for other settings is not used, and so vouches for nothing.

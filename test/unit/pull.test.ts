@@ -30,6 +30,7 @@ beforeEach(() => {
     limitBytes: () => limitBytes,
     heldBytes: () => heldBytes,
     onMessage: () => came++,
+    onIdle: () => {},
     onHeartbeat: () => {},
     onSilent: () => silences++,
     onGone: () => {},
@@ -119,13 +120,26 @@ describe("messages are asked for", () => {
     expect([server.asked, server.askedBytes.at(-1)]).toEqual([[500, 250], 500]);
   });
 
-  test("again, once there is room, for what was left of a request that had no bytes left", () => {
+  test("again, if there is room, for what was left of a request that had no bytes left", () => {
     deliver(3);
     held = 3;
-    server.say(409, "Message Size Exceeds MaxBytes", { "Nats-Pending-Messages": "497" });
+    heldBytes = limitBytes;
+    const exceeded = (left: number): void => {
+      server.say(409, "Message Size Exceeds MaxBytes", { "Nats-Pending-Messages": `${left}` });
+    };
+    exceeded(497);
     expect(server.asked).toEqual([500]);
+    heldBytes = 0;
     pull.more();
-    expect(server.asked).toEqual([500, 497]);
+    deliver(1);
+    exceeded(496);
+    expect(server.asked).toEqual([500, 497, 497]);
+  });
+
+  test("not again and again for one that there is no room for beside what is held", () => {
+    held = 1;
+    server.say(409, "Message Size Exceeds MaxBytes", { "Nats-Pending-Messages": "500" });
+    expect(server.asked).toEqual([500]);
   });
 
   test("alone when one is larger than all that may be held, and without a limit", () => {

@@ -195,6 +195,15 @@ describe("a partition that is lost", () => {
 });
 
 describe("a hand-over", () => {
+  test("commits what was under way, and acknowledges nothing where the stream keeps it", async () => {
+    await flow();
+    await come("a1");
+    const finished = pump.finish();
+    await end("a1");
+    await finished;
+    expect([commits, acks]).toEqual([[1], []]);
+  });
+
   test("lets the handler under way finish, commits and acknowledges it, and starts none behind it", async () => {
     workQueue = true;
     await flow();

@@ -5,8 +5,7 @@ import { Crew } from "./crew.ts";
 import type { Evidence, Performed } from "./evidence.ts";
 import { Load } from "./load.ts";
 import type { Mutant } from "./mutants.ts";
-import type { Action, Plan } from "./plan.ts";
-import { boundMs } from "./judge-flow.ts";
+import { type Action, boundMs, type Plan } from "./plan.ts";
 import { Site } from "./site.ts";
 
 /** How long the first members may take to share the partitions. */

@@ -6,12 +6,8 @@
  * away nobody can do anything.
  */
 import type { Evidence, Finding, MemberEvent, Performed } from "./evidence.ts";
-import type { Plan } from "./plan.ts";
+import { boundMs, type Plan } from "./plan.ts";
 
-/** To look, to claim and to deliver, on two cores with a dozen busy processes. */
-const TAKE_OVER_MS = 1_500;
-/** A cluster of 2.9 takes up to so long to choose the leader of a new durable, before it delivers. */
-const TAKE_OVER_IN_CLUSTER_MS = 7_000;
 /** How long a cluster that has lost a node may need to choose its leaders, one after the other. */
 const ELECTIONS_MS = 12_000;
 /** Clients come back to a server within a second, and whoever waits for an answer then waits for 2 s. */
@@ -19,11 +15,6 @@ const RECONNECT_MS = 3_000;
 
 /** From and to, in milliseconds. */
 type Span = readonly [from: number, to: number];
-
-/** How long a partition may stand still after one fault. */
-export function boundMs({ ttlMs, servers }: Plan): number {
-  return ttlMs + (servers === 1 ? TAKE_OVER_MS : TAKE_OVER_IN_CLUSTER_MS);
-}
 
 export function judgeFlow(evidence: Evidence): Finding[] {
   const { plan, performed, stored } = evidence;

@@ -18,6 +18,9 @@ const TOLD = 3;
 const { SEED, SEEDS, DURATION, SERVERS, NATS_SERVER, MUTANT, EVIDENCE } = process.env;
 const program = fileURLToPath(new URL("./member.js", import.meta.url));
 const mutant = MUTANTS.find((each): each is Mutant => each === MUTANT);
+if (MUTANT && mutant === undefined) {
+  throw new Error(`there is no mutant ${MUTANT}, but ${MUTANTS.join(", ")}`);
+}
 const failed: number[] = [];
 const seeds = seedsOf(SEEDS, SEED);
 

@@ -52,6 +52,16 @@ const RECOVERY_MS = 500;
 const REST_MS = 8_000;
 const MOST_MEMBERS = 5;
 
+/** To look, to claim and to deliver, on two cores with a dozen busy processes. */
+const TAKE_OVER_MS = 1_500;
+/** A cluster of 2.9 takes up to so long to choose the leader of a new durable, before it delivers. */
+const TAKE_OVER_IN_CLUSTER_MS = 7_000;
+
+/** How long a partition may stand still after one fault. */
+export function boundMs({ ttlMs, servers }: Plan): number {
+  return ttlMs + (servers === 1 ? TAKE_OVER_MS : TAKE_OVER_IN_CLUSTER_MS);
+}
+
 /** What a seed does. */
 export function plan(options: PlanOptions): Plan {
   const { seed, durationMs, servers } = options;

@@ -61,7 +61,7 @@ export class Invariants {
   }
 
   #checkpointLanded(member: string, now: CheckpointRecord): void {
-    const { epoch, sequence, stream } = now;
+    const { epoch, sequence, created } = now;
     const committer = this.#committers.get(epoch) ?? member;
     this.#committers.set(epoch, committer);
     if (committer !== member) this.breaks(`${committer} and ${member} commit at epoch ${epoch}`);
@@ -69,7 +69,7 @@ export class Invariants {
     if (before !== undefined && epoch < before.epoch) {
       this.breaks(`the checkpoint went from epoch ${before.epoch} back to ${epoch}`);
     }
-    if (before?.stream === stream && sequence < before.sequence) {
+    if (before?.created === created && sequence < before.sequence) {
       this.breaks(`the checkpoint went from sequence ${before.sequence} back to ${sequence}`);
     }
     this.checkpoint = now;
@@ -104,7 +104,7 @@ export async function takeOverFails(now: Invariants): Promise<string | undefined
       incarnation === undefined ||
       (await expireSession(sessions, owner, incarnation));
     if (!dead) return `nobody can declare ${owner} dead`;
-    const created = now.checkpoint?.stream ?? "";
+    const created = now.checkpoint?.created ?? "";
     const lookAtStream = () => Promise.resolve({ created, lastSequence: Number.MAX_SAFE_INTEGER });
     const claim = { store, session, partition: PARTITION, seen, lookAtStream };
     const lease = await Lease.claim({ ...claim, durableSettings: "all 512" });
