@@ -12,7 +12,7 @@ export interface CommitOptions {
   readonly intervalMs?: number;
   /**
    * The uncommitted window: how many messages of a partition may be under way or handled but not
-   * committed, from 1 to 100,000. After a crash at most so many are handled again. Default 512.
+   * committed, from 1 to 100,000. After a crash at most so many are handled again. Default 2,048.
    */
   readonly window?: number;
 }

@@ -10,6 +10,15 @@
 /** How many are held at least. */
 const LEAST = 64;
 
+/**
+ * How many are held at most: twice what may be handled and not committed, and no more than hide the way to
+ * the server at full speed. What waits longer costs the garbage collector more, and what the server has sent
+ * ahead has its answers to commits wait.
+ */
+export function mostHeld(window: number): number {
+  return Math.min(2 * window, 1_024);
+}
+
 /** How long a turn is, in milliseconds, and how many turns' work is held. */
 const TURN_MS = 100;
 const TURNS = 2;

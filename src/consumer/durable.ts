@@ -35,14 +35,6 @@ const ACK_WAIT_MS = 10 * 60_000;
  */
 const REST = 3;
 
-/** So many times the window may be delivered and not committed. */
-const ROOM = 2;
-
-/** How many messages may be delivered and not committed. */
-export function roomFor(window: number): number {
-  return window * ROOM;
-}
-
 /** How often, and with what pauses, it is tried to remove a durable of which it is not known whether it is there. */
 const REMOVALS = 10;
 const REMOVAL_PAUSE_MS = 1_000;

@@ -142,7 +142,7 @@ export function resolveOptions(options: ConsumerOptions): ConsumerSettings {
     restartDelayMs: checkRestartDelay(session.restartDelayMs ?? 0, options.memberId),
     commit: {
       intervalMs: checkNumber("commit.intervalMs", commit.intervalMs ?? 250, 1, 60_000),
-      window: checkNumber("commit.window", commit.window ?? 512, 1, 100_000),
+      window: checkNumber("commit.window", commit.window ?? 2_048, 1, 100_000),
     },
     poison: checkPoison(poison),
     stallAfterMs: checkNumber("stall.afterMs", stall.afterMs ?? 300_000, 0, 86_400_000),

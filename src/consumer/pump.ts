@@ -9,11 +9,10 @@ import type { Lease } from "../lease/lease.ts";
 import type { Link } from "../nats/connection.ts";
 import type { Breather } from "./breather.ts";
 import { Committer } from "./committer.ts";
-import { Credit } from "./credit.ts";
+import { Credit, mostHeld } from "./credit.ts";
 import type { Delivered } from "./delivered.ts";
 import { Delivery, type Gap } from "./delivery.ts";
 import type { Dispatch, Intake } from "./dispatch.ts";
-import { roomFor } from "./durable.ts";
 import { Durables } from "./durables.ts";
 import type { Watched } from "./gap-watch.ts";
 import { type Call, Handling, type Outcome } from "./handling.ts";
@@ -100,11 +99,11 @@ export class Pump implements Watched, Stallable {
     const { window } = options.commit;
     this.#durables = new Durables({
       ...options,
-      maxAckPending: roomFor(window),
+      maxAckPending: window + mostHeld(window),
       ended: this.#ending.signal,
       onError: (error) => options.onError(toDocktorError(error)),
     });
-    this.#credit = new Credit(roomFor(window));
+    this.#credit = new Credit(mostHeld(window));
     const troubles = [...options.lease.checkpoint.troubles.values()];
     this.#inbox = new Inbox({
       partition: options.lease.partition,

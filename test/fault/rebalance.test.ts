@@ -9,7 +9,7 @@ import { describeOnEachServer } from "../support/servers.ts";
 
 const PARTITIONS = 32;
 const TTL_MS = 2_000;
-const WINDOW = 512;
+const WINDOW = 2_048;
 const BACKLOG = 100_000;
 /** Asking for the lag of every partition is a load of its own. */
 const LAG_INTERVAL_MS = 500;

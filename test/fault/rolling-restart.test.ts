@@ -15,7 +15,7 @@ const MEMBERS = ["m1", "m2", "m3", "m4"];
 const TTL_MS = { SIGKILL: 2_000, SIGTERM: 10_000 };
 /** More than a restart takes on busy cores. */
 const RESTART_DELAY_MS = 30_000;
-const WINDOW = 512;
+const WINDOW = 2_048;
 
 const TITLE = "a rolling restart of four members under load";
 

@@ -30,7 +30,7 @@ export function verdictLines(verdict: Verdict, result: DemoResult, killed: strin
   const again =
     duplicated === 0
       ? `although ${killed} was killed`
-      : `${killed} was killed before it could commit them; at most the uncommitted window (512 a partition) is done again`;
+      : `${killed} was killed before it could commit them; at most the uncommitted window (2,048 a partition) is done again`;
   return [
     "",
     ...table(
