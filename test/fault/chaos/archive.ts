@@ -12,6 +12,9 @@ const GROUP = "CHAOS";
 const LEASES = `docktor_${STREAM}_${GROUP}_leases`;
 const SESSIONS = `docktor_${STREAM}_${GROUP}_members`;
 
+/** A bucket with docktor's settings. */
+const PATTERN = "pattern";
+
 /** The streams by their role. */
 export const STREAMS: Readonly<Record<StreamRole, string>> = {
   messages: STREAM,
@@ -34,18 +37,21 @@ export class Archive implements AsyncDisposable {
    * Makes the bucket of leases and checkpoints before any member does, and has it keep every write
    * for ever: so none can be missed, however soon the next one follows.
    *
-   * It is made anew with that setting: a node of version 2.9 that is started again goes by the settings that
-   * a stream was made with, and drops what those do not keep, until it hears of a change.
+   * It is made with that setting, after a pattern: a node of version 2.9 that is started again goes by the
+   * settings that a stream was made with, and drops what those do not keep, until it hears of a change.
    */
   static async open(url: string, replicas: number): Promise<Archive> {
     const link = await openLink({ servers: url }, "chaos archive");
     const { streams } = link.manager;
-    await openBucket(link, LEASES, { replicas });
-    await onceFound(async () => {
-      const { config } = await streams.info(STREAMS.leases);
-      await streams.delete(STREAMS.leases);
-      await streams.add({ ...config, max_msgs_per_subject: -1 });
+    await openBucket(link, PATTERN, { replicas });
+    const { config } = await onceFound(() => streams.info(`KV_${PATTERN}`));
+    await streams.add({
+      ...config,
+      name: STREAMS.leases,
+      subjects: [`$KV.${LEASES}.>`],
+      max_msgs_per_subject: -1,
     });
+    await streams.delete(`KV_${PATTERN}`);
     return new Archive(link);
   }
 
@@ -191,7 +197,7 @@ interface Message {
 }
 
 /** Tries a step again for a while: nodes that have just come together may not know of a stream at first. */
-async function onceFound(step: () => Promise<void>): Promise<void> {
+async function onceFound<T>(step: () => Promise<T>): Promise<T> {
   for (const endsAt = performance.now() + FOUND_WITHIN_MS; ; await sleep(100)) {
     try {
       return await step();
