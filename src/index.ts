@@ -6,13 +6,13 @@
  */
 export type { CommitOptions } from "./consumer/committer.ts";
 export { Consumer, type ConsumerState } from "./consumer/consumer.ts";
-export type { DeadLetter } from "./consumer/dead-letter.ts";
+export type { DeadLetter } from "./consumer/dead-letters/dead-letter.ts";
 export {
   DeadLetterQueue,
   type DeadLetterQueueOptions,
   type Replayed,
-} from "./consumer/dead-letter-queue.ts";
-export type { StoredDeadLetter } from "./consumer/dead-letter-stream.ts";
+} from "./consumer/dead-letters/dead-letter-queue.ts";
+export type { StoredDeadLetter } from "./consumer/dead-letters/dead-letter-stream.ts";
 export type {
   EachBatch,
   EachMessage,
@@ -23,7 +23,7 @@ export type {
 } from "./consumer/handlers.ts";
 export type { Message } from "./consumer/message.ts";
 export type { ConsumerOptions, SessionOptions, StallOptions } from "./consumer/options.ts";
-export type { PoisonOptions, PoisonPolicy } from "./consumer/poison.ts";
+export type { PoisonOptions, PoisonPolicy } from "./consumer/dead-letters/poison.ts";
 export {
   DocktorError,
   type DocktorErrorOptions,

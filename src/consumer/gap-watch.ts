@@ -4,7 +4,7 @@
  */
 import type { StreamInfo } from "@nats-io/jetstream";
 import { type DocktorError, toDocktorError } from "../errors.ts";
-import type { Gap } from "./delivery.ts";
+import type { Gap } from "./delivery/delivery.ts";
 
 /** How often a member that has partitions looks, beside each claim. */
 const LOOK_MS = 5_000;

@@ -1,7 +1,7 @@
 /** A message as a handler sees it. */
 import type { MessageHeaders } from "../nats/headers.ts";
-import type { Delivered, Source } from "./delivered.ts";
-import type { DeadLetter } from "./dead-letter.ts";
+import type { Delivered, Source } from "./delivery/delivered.ts";
+import type { DeadLetter } from "./dead-letters/dead-letter.ts";
 
 /** One message of a partition. */
 export class Message {

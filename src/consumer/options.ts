@@ -7,7 +7,7 @@ import { type Names, refuseUnknown } from "../options.ts";
 import { checkName, checkPartitions, checkSubject } from "../partition/names.ts";
 import type { CommitOptions } from "./committer.ts";
 import type { KeyConcurrency } from "./handlers.ts";
-import type { PoisonOptions, PoisonSettings } from "./poison.ts";
+import type { PoisonOptions, PoisonSettings } from "./dead-letters/poison.ts";
 
 /** How a member keeps its place in the group. */
 export interface SessionOptions {

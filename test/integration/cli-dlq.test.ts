@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Message } from "../../src/consumer/message.ts";
-import type { PoisonPolicy } from "../../src/consumer/poison.ts";
+import type { PoisonPolicy } from "../../src/consumer/dead-letters/poison.ts";
 import { complaint, docktor, type Ended } from "../support/cli.ts";
 import { eventually, member, publish } from "../support/group.ts";
 import { describeOnEachServer } from "../support/servers.ts";

@@ -2,7 +2,7 @@
 import { DiscardPolicy, RetentionPolicy } from "@nats-io/jetstream";
 import { headers as newHeaders, type MsgHdrs, nanos } from "@nats-io/transport-node";
 import { describe, expect, test } from "vitest";
-import { DeadLetterQueue } from "../../src/consumer/dead-letter-queue.ts";
+import { DeadLetterQueue } from "../../src/consumer/dead-letters/dead-letter-queue.ts";
 import type { EachMessage } from "../../src/consumer/handlers.ts";
 import type { ConsumerEvents } from "../../src/events.ts";
 import type { Link } from "../../src/nats/connection.ts";

@@ -2,7 +2,11 @@
 import { errors } from "@nats-io/transport-node";
 import PQueue from "p-queue";
 import { expect, test } from "vitest";
-import { createDurable, type DurableOptions, openDurable } from "../../src/consumer/durable.ts";
+import {
+  createDurable,
+  type DurableOptions,
+  openDurable,
+} from "../../src/consumer/delivery/durable.ts";
 import { findBucket } from "../../src/lease/kv-store.ts";
 import { leaseKey } from "../../src/lease/records.ts";
 import { Producer } from "../../src/producer/producer.ts";

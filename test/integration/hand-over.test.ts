@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import PQueue from "p-queue";
 import { expect, test } from "vitest";
-import { createDurable } from "../../src/consumer/durable.ts";
+import { createDurable } from "../../src/consumer/delivery/durable.ts";
 import { findBucket, type KvStore } from "../../src/lease/kv-store.ts";
 import { checkpointKey, leaseKey, ROSTER_KEY } from "../../src/lease/records.ts";
 import { changeRoster, withMember } from "../../src/lease/roster.ts";

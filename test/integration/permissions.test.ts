@@ -1,7 +1,7 @@
 import { RetentionPolicy } from "@nats-io/jetstream";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { DeadLetterQueue } from "../../src/consumer/dead-letter-queue.ts";
+import { DeadLetterQueue } from "../../src/consumer/dead-letters/dead-letter-queue.ts";
 import { describeGroup } from "../../src/partition/group-status.ts";
 import {
   closeAfterTest,

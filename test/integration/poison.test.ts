@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { DeadLetterQueue } from "../../src/consumer/dead-letter-queue.ts";
-import type { StoredDeadLetter } from "../../src/consumer/dead-letter-stream.ts";
+import { DeadLetterQueue } from "../../src/consumer/dead-letters/dead-letter-queue.ts";
+import type { StoredDeadLetter } from "../../src/consumer/dead-letters/dead-letter-stream.ts";
 import type { Message } from "../../src/consumer/message.ts";
 import type { ConsumerEvents } from "../../src/events.ts";
 import { closeAfterTest, eventually, link, member, publish, STREAM } from "../support/group.ts";

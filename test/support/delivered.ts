@@ -6,7 +6,7 @@ import {
   type MsgHdrs,
   type NatsConnection,
 } from "@nats-io/transport-node";
-import { type Delivered, DeliveryReader } from "../../src/consumer/delivered.ts";
+import { type Delivered, DeliveryReader } from "../../src/consumer/delivery/delivered.ts";
 
 /** What a test says of a message. */
 export interface DeliveryOf {

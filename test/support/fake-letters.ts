@@ -1,6 +1,9 @@
 /** A partition's dead letters, in memory. */
-import { type DeadLetter, keyToken } from "../../src/consumer/dead-letter.ts";
-import type { DeadLetterStream, StoredDeadLetter } from "../../src/consumer/dead-letter-stream.ts";
+import { type DeadLetter, keyToken } from "../../src/consumer/dead-letters/dead-letter.ts";
+import type {
+  DeadLetterStream,
+  StoredDeadLetter,
+} from "../../src/consumer/dead-letters/dead-letter-stream.ts";
 
 /** Keeps letters as the stream does, and fails when the test says so. */
 export class FakeLetters {

@@ -1,6 +1,6 @@
 /** How something is called until it succeeds, with time in the test's hands. */
 import { beforeEach, describe, expect, test } from "vitest";
-import { attempt, type Attempted } from "../../src/consumer/attempts.ts";
+import { attempt, type Attempted } from "../../src/consumer/handling/attempts.ts";
 import { ManualClock } from "../support/clock.ts";
 
 let clock: ManualClock;

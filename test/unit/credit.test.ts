@@ -1,6 +1,6 @@
 /** How many messages of a partition are held. */
 import { describe, expect, test } from "vitest";
-import { Credit } from "../../src/consumer/credit.ts";
+import { Credit } from "../../src/consumer/delivery/credit.ts";
 
 describe("the messages held of a partition", () => {
   test("are few at first, and not more than the window lets", () => {

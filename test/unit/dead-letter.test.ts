@@ -8,7 +8,7 @@ import {
   decodeDeadLetter,
   encodeDeadLetter,
   keyToken,
-} from "../../src/consumer/dead-letter.ts";
+} from "../../src/consumer/dead-letters/dead-letter.ts";
 import { subjectMatches } from "../../src/nats/stream.ts";
 
 /** As a header can carry it: one line, without spaces around it. */

@@ -1,6 +1,6 @@
 /** What a delivery does with what a durable sends. The durable is the test's; the rest is real. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { Delivery } from "../../src/consumer/delivery.ts";
+import { Delivery } from "../../src/consumer/delivery/delivery.ts";
 import type { Link } from "../../src/nats/connection.ts";
 import { FakeConnection } from "../support/delivered.ts";
 

@@ -1,7 +1,7 @@
 /** The ways to hand messages to a handler, fed by the test. */
 import { beforeEach, describe, expect, test } from "vitest";
-import { type Dispatch, dispatchFor, type Intake } from "../../src/consumer/dispatch.ts";
-import type { Outcome } from "../../src/consumer/handling.ts";
+import { type Dispatch, dispatchFor, type Intake } from "../../src/consumer/handling/dispatch.ts";
+import type { Outcome } from "../../src/consumer/handling/handling.ts";
 import type { Message } from "../../src/consumer/message.ts";
 
 /** What came and was not taken yet. */

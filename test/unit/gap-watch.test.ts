@@ -1,7 +1,7 @@
 /** What is noticed of messages that were removed; the looks at the stream are answered by the test. */
 import type { StreamInfo } from "@nats-io/jetstream";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Gap } from "../../src/consumer/delivery.ts";
+import type { Gap } from "../../src/consumer/delivery/delivery.ts";
 import { GapWatch, type Watched } from "../../src/consumer/gap-watch.ts";
 import { DocktorError } from "../../src/errors.ts";
 

@@ -1,11 +1,11 @@
 /** What becomes of messages, over dead letters in memory and with time in the test's hands. */
 import { headers } from "@nats-io/transport-node";
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Delivered } from "../../src/consumer/delivered.ts";
-import { Handling, type Outcome } from "../../src/consumer/handling.ts";
+import type { Delivered } from "../../src/consumer/delivery/delivered.ts";
+import { Handling, type Outcome } from "../../src/consumer/handling/handling.ts";
 import { Message } from "../../src/consumer/message.ts";
-import { type PoisonPolicy, PoisonOfPartition } from "../../src/consumer/poison.ts";
-import { encodeReplay } from "../../src/consumer/replay.ts";
+import { type PoisonPolicy, PoisonOfPartition } from "../../src/consumer/dead-letters/poison.ts";
+import { encodeReplay } from "../../src/consumer/dead-letters/replay.ts";
 import type { ConsumerEvents } from "../../src/events.ts";
 import type { Lease } from "../../src/lease/lease.ts";
 import type { Trouble } from "../../src/lease/records.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Consumer } from "../../src/consumer/consumer.ts";
-import { DeadLetterQueue } from "../../src/consumer/dead-letter-queue.ts";
+import { DeadLetterQueue } from "../../src/consumer/dead-letters/dead-letter-queue.ts";
 import { resolveOptions as resolveConsumer } from "../../src/consumer/options.ts";
 import { describeGroup } from "../../src/partition/group-status.ts";
 import { resolveOptions as resolveProducer } from "../../src/producer/options.ts";

@@ -1,6 +1,6 @@
 /** When a durable's messages are asked for. The other end of the connection is the test's. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { Pull } from "../../src/consumer/pull.ts";
+import { Pull } from "../../src/consumer/delivery/pull.ts";
 import type { Link } from "../../src/nats/connection.ts";
 import { FakeConnection } from "../support/delivered.ts";
 

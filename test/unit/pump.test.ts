@@ -2,10 +2,10 @@
 import { headers } from "@nats-io/transport-node";
 import PQueue from "p-queue";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { Breather } from "../../src/consumer/breather.ts";
-import { dispatchFor } from "../../src/consumer/dispatch.ts";
+import { Breather } from "../../src/consumer/handling/breather.ts";
+import { dispatchFor } from "../../src/consumer/handling/dispatch.ts";
 import type { EachMessage, KeyConcurrency } from "../../src/consumer/handlers.ts";
-import { PoisonOfPartition } from "../../src/consumer/poison.ts";
+import { PoisonOfPartition } from "../../src/consumer/dead-letters/poison.ts";
 import { Pump } from "../../src/consumer/pump.ts";
 import { DocktorError } from "../../src/errors.ts";
 import type { Lease } from "../../src/lease/lease.ts";

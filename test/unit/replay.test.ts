@@ -1,7 +1,7 @@
 /** The message that asks for a dead letter to be tried again, told from all others. */
 import { headers, type Msg } from "@nats-io/transport-node";
 import { expect, test } from "vitest";
-import { decodeReplay, encodeReplay } from "../../src/consumer/replay.ts";
+import { decodeReplay, encodeReplay } from "../../src/consumer/dead-letters/replay.ts";
 
 function message(asking: string | undefined, data = ""): Msg {
   const given = headers();

@@ -1,6 +1,6 @@
 /** When the durables of earlier epochs are removed, and when that is over. */
 import { beforeEach, expect, test } from "vitest";
-import { Tidying } from "../../src/consumer/tidying.ts";
+import { Tidying } from "../../src/consumer/delivery/tidying.ts";
 import type { Lease } from "../../src/lease/lease.ts";
 import { ManualClock } from "../support/clock.ts";
 

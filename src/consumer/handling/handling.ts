@@ -1,11 +1,11 @@
 /** From a message to its outcome: the handler's calls, its failures, and what the poison policy says. */
-import type { Clock } from "../clock.ts";
-import { DocktorError, messageOf, toDocktorError } from "../errors.ts";
-import type { Lease } from "../lease/lease.ts";
+import type { Clock } from "../../clock.ts";
+import { DocktorError, messageOf, toDocktorError } from "../../errors.ts";
+import type { Lease } from "../../lease/lease.ts";
 import { attempt, type Attempted } from "./attempts.ts";
-import type { Delivered } from "./delivered.ts";
-import type { Message } from "./message.ts";
-import type { PoisonOfPartition } from "./poison.ts";
+import type { Delivered } from "../delivery/delivered.ts";
+import type { Message } from "../message.ts";
+import type { PoisonOfPartition } from "../dead-letters/poison.ts";
 
 /**
  * What became of messages. `ended`: the partition was given up before they were handled. `split`: one

@@ -1,10 +1,10 @@
 /** A partition's messages from their delivery on: those that wait, and those that are under way. */
-import { Fifo } from "../fifo.ts";
+import { Fifo } from "../../fifo.ts";
 import type { Breather } from "./breather.ts";
-import type { Delivered } from "./delivered.ts";
-import { Message } from "./message.ts";
-import type { Progress } from "./progress.ts";
-import { decodeReplay } from "./replay.ts";
+import type { Delivered } from "../delivery/delivered.ts";
+import { Message } from "../message.ts";
+import type { Progress } from "../progress.ts";
+import { decodeReplay } from "../dead-letters/replay.ts";
 
 /** What an inbox needs. */
 export interface InboxOptions {

@@ -1,8 +1,8 @@
 /** A message set aside: what is stored of it, and under which subject. */
 import { createHash } from "node:crypto";
-import type { DeadLetterReason } from "../events.ts";
-import type { MessageHeaders } from "../nats/headers.ts";
-import { KEY_HEADER } from "../partition/names.ts";
+import type { DeadLetterReason } from "../../events.ts";
+import type { MessageHeaders } from "../../nats/headers.ts";
+import { KEY_HEADER } from "../../partition/names.ts";
 
 /** A message set aside by a group, with all that it was published with. */
 export interface DeadLetter {

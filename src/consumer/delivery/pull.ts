@@ -4,8 +4,8 @@
  * takes apart the subjects of each message, which costs as much again as to receive it.
  */
 import { type Msg, nanos } from "@nats-io/transport-node";
-import type { Link } from "../nats/connection.ts";
-import { newInbox } from "../nats/inbox.ts";
+import type { Link } from "../../nats/connection.ts";
+import { newInbox } from "../../nats/inbox.ts";
 
 /** How long the server keeps a request. */
 const EXPIRES_MS = 30_000;

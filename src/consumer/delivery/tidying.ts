@@ -6,8 +6,8 @@
  * network, or by a cluster that is just electing its leaders. So all are removed once more a while later, and
  * stay on record until then.
  */
-import { type Clock, slept } from "../clock.ts";
-import type { Lease } from "../lease/lease.ts";
+import { type Clock, slept } from "../../clock.ts";
+import type { Lease } from "../../lease/lease.ts";
 
 /** How much later: longer than a request may take, and elections after it. */
 const LATE_MS = 15_000;

@@ -9,9 +9,9 @@ import type {
   Handlers,
   HandlerContext,
   KeyConcurrency,
-} from "./handlers.ts";
+} from "../handlers.ts";
 import type { Call, Outcome } from "./handling.ts";
-import type { Message } from "./message.ts";
+import type { Message } from "../message.ts";
 
 /** The most messages in one batch. */
 const BATCH_SIZE = 256;

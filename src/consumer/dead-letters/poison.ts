@@ -2,11 +2,11 @@
  * What becomes of a partition's messages that their handler cannot handle, and of those that are
  * tried again after all.
  */
-import type { DeadLetterReason } from "../events.ts";
+import type { DeadLetterReason } from "../../events.ts";
 import { keyToken } from "./dead-letter.ts";
 import type { DeadLetterStream } from "./dead-letter-stream.ts";
-import type { Delivered } from "./delivered.ts";
-import { Message } from "./message.ts";
+import type { Delivered } from "../delivery/delivered.ts";
+import { Message } from "../message.ts";
 import { decodeReplay } from "./replay.ts";
 
 /**

@@ -1,7 +1,7 @@
 /** A message as a durable has delivered it. */
 import type { Msg } from "@nats-io/transport-node";
-import { headersOf, type MessageHeaders, plainHeaders } from "../nats/headers.ts";
-import { KEY_HEADER } from "../partition/names.ts";
+import { headersOf, type MessageHeaders, plainHeaders } from "../../nats/headers.ts";
+import { KEY_HEADER } from "../../partition/names.ts";
 
 /** A message's subjects and headers, as a rule; to count them is to decode them. */
 const ENVELOPE_BYTES = 200;

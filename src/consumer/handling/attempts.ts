@@ -1,5 +1,5 @@
 /** Calling something until it succeeds, its attempts are used up, or its partition is given up. */
-import { type Clock, slept } from "../clock.ts";
+import { type Clock, slept } from "../../clock.ts";
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;

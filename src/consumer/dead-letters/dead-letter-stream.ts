@@ -1,11 +1,11 @@
 /** The stream `<stream>_DLQ`, which keeps the messages that groups of a stream have set aside. */
 import { type PubAck, StorageType, type StoredMsg, type StreamConfig } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
-import { DocktorError } from "../errors.ts";
-import type { Link } from "../nats/connection.ts";
-import { fromNats, isMessageNotFound, isStreamNotFound } from "../nats/errors.ts";
-import { natsHeaders, plainHeaders } from "../nats/headers.ts";
-import { openStream } from "../nats/stream.ts";
+import { DocktorError } from "../../errors.ts";
+import type { Link } from "../../nats/connection.ts";
+import { fromNats, isMessageNotFound, isStreamNotFound } from "../../nats/errors.ts";
+import { natsHeaders, plainHeaders } from "../../nats/headers.ts";
+import { openStream } from "../../nats/stream.ts";
 import {
   type DeadLetter,
   deadLetterStream,

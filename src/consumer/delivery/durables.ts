@@ -1,7 +1,7 @@
 /** The durables of one partition, in the hands of the owner of one epoch: its own, the next, and past ones. */
-import type { Clock } from "../clock.ts";
-import type { Lease } from "../lease/lease.ts";
-import { durableName } from "../partition/names.ts";
+import type { Clock } from "../../clock.ts";
+import type { Lease } from "../../lease/lease.ts";
+import { durableName } from "../../partition/names.ts";
 import { createDurableAhead, type DurableOptions, openDurable, removeDurable } from "./durable.ts";
 import { Tidying } from "./tidying.ts";
 

@@ -1,6 +1,6 @@
 /** The message that asks a group to try a dead letter again: it takes its turn in the letter's partition. */
 import type { Msg, MsgHdrs } from "@nats-io/transport-node";
-import { headersOf, natsHeaders } from "../nats/headers.ts";
+import { headersOf, natsHeaders } from "../../nats/headers.ts";
 
 const REPLAY_HEADER = "Docktor-Replay";
 

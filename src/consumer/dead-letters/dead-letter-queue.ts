@@ -1,13 +1,13 @@
 /** What groups have set aside, for whoever looks into it: listed, shown, tried again. */
-import { systemClock } from "../clock.ts";
-import { DocktorError } from "../errors.ts";
-import { findBucket } from "../lease/kv-store.ts";
-import { checkpointKey, parseCheckpoint } from "../lease/records.ts";
-import { type ConnectionSource, type Link, openLink } from "../nats/connection.ts";
-import { fromNats } from "../nats/errors.ts";
-import { readStream } from "../nats/stream.ts";
-import { type Names, refuseUnknown } from "../options.ts";
-import { checkName, leasesBucket } from "../partition/names.ts";
+import { systemClock } from "../../clock.ts";
+import { DocktorError } from "../../errors.ts";
+import { findBucket } from "../../lease/kv-store.ts";
+import { checkpointKey, parseCheckpoint } from "../../lease/records.ts";
+import { type ConnectionSource, type Link, openLink } from "../../nats/connection.ts";
+import { fromNats } from "../../nats/errors.ts";
+import { readStream } from "../../nats/stream.ts";
+import { type Names, refuseUnknown } from "../../options.ts";
+import { checkName, leasesBucket } from "../../partition/names.ts";
 import { DeadLetterStream, type StoredDeadLetter } from "./dead-letter-stream.ts";
 import { encodeReplay } from "./replay.ts";
 

@@ -8,9 +8,9 @@ import {
 import type PQueue from "p-queue";
 import { setTimeout } from "node:timers/promises";
 import { nanos } from "@nats-io/transport-node";
-import { DocktorError } from "../errors.ts";
-import type { Link } from "../nats/connection.ts";
-import { findConsumer } from "../nats/consumer.ts";
+import { DocktorError } from "../../errors.ts";
+import type { Link } from "../../nats/connection.ts";
+import { findConsumer } from "../../nats/consumer.ts";
 import {
   fromNats,
   isConsumerConflict,
@@ -18,8 +18,8 @@ import {
   isConsumerLimit,
   isConsumerNotFound,
   isStreamNotFound,
-} from "../nats/errors.ts";
-import { durableName, partitionSubject } from "../partition/names.ts";
+} from "../../nats/errors.ts";
+import { durableName, partitionSubject } from "../../partition/names.ts";
 
 /**
  * After how long the server sends an unacknowledged message again. What gets lost on its
