@@ -94,6 +94,8 @@ export class Committer<T extends Committable> {
       do await this.#commit();
       while (this.#due);
     } catch (error) {
+      // The lease was given up meanwhile, which was told with the reason.
+      if (this.#stopped) return;
       // A lost lease is lost for good: whoever tried again at once would let nothing else run.
       if (isDocktorError(error, "FENCED") || isDocktorError(error, "SESSION_LOST")) this.stop();
       else this.#options.onError(toDocktorError(error));

@@ -133,6 +133,19 @@ describe("a committer", () => {
     },
   );
 
+  test("tells nothing of a commit that fails because the lease was given up meanwhile", async () => {
+    let fail = (_: Error): void => {};
+    const { committer, handle, seen } = partition(
+      () => new Promise((_, reject) => (fail = reject)),
+    );
+    for (const seq of [1, 2]) handle(seq);
+    await settled();
+    committer.stop();
+    fail(new DocktorError("CLOSED", "the member has left"));
+    await settled();
+    expect(seen.errors).toEqual([]);
+  });
+
   test("tries again after the interval, and no sooner, when the server did not answer", async () => {
     holdTime();
     let silent = true;
