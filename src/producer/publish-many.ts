@@ -23,25 +23,40 @@ export async function publishMany<T>(
 ): Promise<number> {
   let [taken, stored] = [0, 0];
   let failure: { error: unknown } | undefined;
+  let onFailure = (): void => {};
   const onStored = (): void => void stored++;
-  const onFailed = (error: unknown): void => void (failure ??= { error });
-  const takeNext = (message: T): void => {
+  const onFailed = (error: unknown): void => {
+    failure ??= { error };
+    onFailure();
+  };
+  /** Takes one; returns what is to be waited for before the next, as a rule nothing. */
+  const takeNext = (message: T): Promise<void> | undefined => {
     taken++;
     take(message, onStored, onFailed);
+    return hasRoom() || failure !== undefined ? undefined : ready();
   };
   try {
     if (Symbol.asyncIterator in messages) {
-      for await (const message of messages) {
-        if (!hasRoom()) await ready();
-        if (failure !== undefined) break;
-        takeNext(message);
+      const iterator = messages[Symbol.asyncIterator]();
+      // The source may have nothing to give for long: who waits for it is to hear of a failure all the same.
+      const nextOrFailure = (): Promise<IteratorResult<T> | undefined> =>
+        new Promise((resolve, reject) => {
+          onFailure = () => resolve(undefined);
+          iterator.next().then(resolve, reject);
+        });
+      while (failure === undefined) {
+        const next = await nextOrFailure();
+        if (next?.done === true) break;
+        if (next !== undefined) await takeNext(next.value);
       }
+      // It may only end once it has given what it was asked for.
+      if (failure !== undefined) void iterator.return?.().catch(() => {});
     } else {
       for (const message of messages) {
-        // Most need not wait, and to await all the same would take as long as to send.
-        if (!hasRoom()) await ready();
+        // To await nothing would take as long as to send.
+        const room = takeNext(message);
+        if (room !== undefined) await room;
         if (failure !== undefined) break;
-        takeNext(message);
       }
     }
   } catch (error) {

@@ -64,23 +64,29 @@ describeOnEachServer("the lag of a partition", ({ start }) => {
     expect([await describe(url), handled]).toMatchObject([{ lag: 0 }, 40]);
   });
 
-  test("is nothing when what was under way of a member that is gone has been purged", async () => {
-    const { url } = await start();
-    await publish(url, numbered(40), 4);
-    const stuck = member(url, { drainTimeoutMs: 0, commit: { intervalMs: 5 } });
-    let handled = 0;
-    await stuck.run({
-      eachMessage: async (_message, { signal }) => {
-        if (handled++ < 10) return;
-        await new Promise((resolve) => signal.addEventListener("abort", resolve));
-      },
-    });
-    await eventually("ten are committed", async () => (await describe(url)).lag === 30);
-    await stuck.drain();
-    const { manager } = await link(url);
-    await manager.streams.purge(STREAM, { filter: `${SUBJECT}.p.*` });
-    expect((await describe(url)).lag).toBe(0);
-  });
+  test.each([
+    ["has left", "drain"],
+    ["is dead", "close"],
+  ] as const)(
+    "is nothing when what was under way of a member that %s has been purged",
+    async (_, end) => {
+      const { url } = await start();
+      await publish(url, numbered(40), 4);
+      const stuck = member(url, { drainTimeoutMs: 0, commit: { intervalMs: 5 } });
+      let handled = 0;
+      await stuck.run({
+        eachMessage: async (_message, { signal }) => {
+          if (handled++ < 10) return;
+          await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        },
+      });
+      await eventually("ten are committed", async () => (await describe(url)).lag === 30);
+      await stuck[end]();
+      const { manager } = await link(url);
+      await manager.streams.purge(STREAM, { filter: `${SUBJECT}.p.*` });
+      await eventually("nothing is left", async () => (await describe(url)).lag === 0);
+    },
+  );
 
   test("of a work queue is what is left in it, also when some came twice, and with no durable", async () => {
     const { url } = await start();

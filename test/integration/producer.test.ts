@@ -147,6 +147,26 @@ describeOnEachServer("a producer", ({ start }) => {
     },
   );
 
+  test("tells of the first that failed of many, also when the source gives no more", async () => {
+    const { url } = await start();
+    const producer = await open(url, { ensureStream: { max_msg_size: 512 } });
+    let ended = false;
+    async function* source(): AsyncGenerator<MessageToPublish> {
+      try {
+        yield { key: "k", data: "1" };
+        yield { key: "k", data: new Uint8Array(600) };
+        yield { key: "k", data: new Uint8Array(700) };
+        await new Promise(() => {});
+      } finally {
+        ended = true;
+      }
+    }
+    await expect(producer.publishMany(source())).rejects.toEqual(
+      code("PAYLOAD_TOO_LARGE", "of 3 messages taken so far 1 are stored"),
+    );
+    expect(ended).toBe(false);
+  });
+
   test("tells of a source that fails once what it gave is stored, and of a producer that is closed", async () => {
     const { url } = await start();
     const producer = await open(url);

@@ -15,12 +15,22 @@ export interface DeliveryOf {
   readonly pending?: number;
   readonly data?: string;
   readonly headers?: MsgHdrs;
+  /** Its bytes, as the server counts them. Default 100. */
+  readonly size?: number;
   readonly onAck?: () => void;
 }
 
 /** The message as the client gives it. */
 function rawMessage(of: DeliveryOf): Msg {
-  const { seq, deliverySequence = seq, pending = 0, data = "", headers: given, onAck } = of;
+  const {
+    seq,
+    deliverySequence = seq,
+    pending = 0,
+    data = "",
+    size = 100,
+    headers: given,
+    onAck,
+  } = of;
   const respond = (payload: Uint8Array): boolean => {
     if (new TextDecoder().decode(payload) === "+ACK") onAck?.();
     return true;
@@ -31,6 +41,7 @@ function rawMessage(of: DeliveryOf): Msg {
     data: new TextEncoder().encode(data),
     ...(given === undefined ? {} : { headers: given }),
     respond,
+    size: () => size,
   } as unknown as Msg;
 }
 

@@ -134,7 +134,7 @@ describe("a committer", () => {
   );
 
   test("tells nothing of a commit that fails because the lease was given up meanwhile", async () => {
-    let fail = (_: Error): void => {};
+    let fail: (error: Error) => void = () => {};
     const { committer, handle, seen } = partition(
       () => new Promise((_, reject) => (fail = reject)),
     );

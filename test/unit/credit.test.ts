@@ -1,8 +1,12 @@
 /** How many messages of a partition are held. */
 import { describe, expect, test } from "vitest";
-import { Credit } from "../../src/consumer/delivery/credit.ts";
+import { Credit, mostHeld } from "../../src/consumer/delivery/credit.ts";
 
 describe("the messages held of a partition", () => {
+  test("are at most twice the window, or 1,024", () => {
+    expect([1, 100, 512, 2_048].map(mostHeld)).toEqual([2, 200, 1_024, 1_024]);
+  });
+
   test("are few at first, and not more than the window lets", () => {
     expect(new Credit(1_024).limit).toBe(64);
     expect(new Credit(2).limit).toBe(2);

@@ -12,6 +12,8 @@ let acked: number[];
 let interruptions: number;
 /** Whether there is no room for more. */
 let full: boolean;
+/** How many may be held. */
+let room: number;
 let committed: number;
 let delivery: Delivery;
 /** Hands a message to the client; `number` is the server's count of its deliveries. */
@@ -22,7 +24,7 @@ let server: FakeConnection;
 beforeEach(() => open());
 
 function open({ workQueue = false } = {}): void {
-  [handedOver, acked, interruptions, full] = [[], [], 0, false];
+  [handedOver, acked, interruptions, full, room] = [[], [], 0, false, 1];
   committed = AFTER;
   server = new FakeConnection();
   receive = (deliverySequence, seq, pending = 0) => {
@@ -33,8 +35,9 @@ function open({ workQueue = false } = {}): void {
     stream: "S",
     durable: "G-p0-e1",
     heartbeatMs: 500,
-    limit: () => 1,
-    held: () => (full ? 1 : 0),
+    // One is asked for at a time: what has just come counts, too.
+    limit: () => room,
+    held: () => (full ? room : 0),
     limitBytes: () => 1e6,
     heldBytes: () => 0,
     after: AFTER,
@@ -43,12 +46,15 @@ function open({ workQueue = false } = {}): void {
     workQueue,
     onInterrupted: () => interruptions++,
   });
+  room = 2;
 }
 
 /** There is room for more. */
 function goOn(): void {
   full = false;
+  room = 1;
   delivery.more();
+  room = 2;
 }
 
 function reopen(as: { workQueue: boolean }): void {

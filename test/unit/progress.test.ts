@@ -13,6 +13,20 @@ describe("progress", () => {
     expect(progress.committable).toBe(0);
   });
 
+  test("tells of each once there is no gap before it, in order", () => {
+    const settled: number[] = [];
+    const progress = new Progress<Sequenced>(false, ({ seq }) => settled.push(seq));
+    for (const seq of [1, 2, 3, 4]) progress.start(item(seq));
+    progress.finish(2);
+    progress.finish(3);
+    expect(settled).toEqual([]);
+    progress.finish(1);
+    expect(settled).toEqual([1, 2, 3]);
+    progress.finish(4);
+    progress.finish(4);
+    expect(settled).toEqual([1, 2, 3, 4]);
+  });
+
   test("the floor never passes a message that is not finished", () => {
     fc.assert(
       fc.property(

@@ -19,7 +19,7 @@ beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
   server = new FakeConnection();
   [came, silences, held, limit] = [0, 0, 0, 500];
-  [heldBytes, limitBytes] = [0, 1_000_000];
+  [heldBytes, limitBytes] = [0, 10_000];
   pull = new Pull({
     link: { connection: server.asConnection } as Link,
     stream: "S",
@@ -42,24 +42,24 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const deliver = (count: number): void => {
-  for (let i = 0; i < count; i++) server.deliver({ seq: came + 1 });
+const deliver = (count: number, size = 1): void => {
+  for (let i = 0; i < count; i++) server.deliver({ seq: came + 1, size });
 };
 
 describe("messages are asked for", () => {
-  test("at first, and again when half of them have come, so that there are always some on their way", () => {
+  test("at first, and again when all have come", () => {
     expect(server.asked).toEqual([500]);
-    deliver(249);
+    deliver(499);
+    pull.more();
     expect(server.asked).toEqual([500]);
     deliver(1);
-    expect(server.asked).toEqual([500, 250]);
-    deliver(250);
-    expect(server.asked).toEqual([500, 250, 250]);
+    expect(server.asked).toEqual([500, 499]);
   });
 
   test("not beyond what may be held, until half of that is handled", () => {
-    held = 500;
-    deliver(500);
+    deliver(499);
+    held = 499;
+    deliver(1);
     expect(server.asked).toEqual([500]);
     held = 251;
     pull.more();
@@ -67,12 +67,6 @@ describe("messages are asked for", () => {
     held = 250;
     pull.more();
     expect(server.asked).toEqual([500, 250]);
-  });
-
-  test("when more may be held than before", () => {
-    limit = 1_000;
-    pull.more();
-    expect(server.asked).toEqual([500, 500]);
   });
 
   test("when a request has ended, for what it has left", () => {
@@ -110,45 +104,60 @@ describe("messages are asked for", () => {
     expect([server.asked, server.subscribed]).toEqual([[500], false]);
   });
 
-  test("not while they have more than half of the bytes that may be held", () => {
-    limitBytes = 1_000;
-    heldBytes = 501;
-    deliver(250);
+  test("not while they have more than half of the bytes that may be held, and for no more than the rest", () => {
+    heldBytes = 5_001;
+    held = 10;
+    server.say(408, "Request Timeout", { "Nats-Pending-Messages": "500" });
     expect(server.asked).toEqual([500]);
-    heldBytes = 500;
+    heldBytes = 5_000;
     pull.more();
-    expect([server.asked, server.askedBytes.at(-1)]).toEqual([[500, 250], 500]);
+    expect([server.asked, server.askedBytes]).toEqual([
+      [500, 490],
+      [10_000, 5_000],
+    ]);
   });
 
-  test("again, if there is room, for what was left of a request that had no bytes left", () => {
+  test("when the bytes are used up to the last one, of which the server says nothing", () => {
+    deliver(1, 9_000);
+    expect(server.asked).toEqual([500]);
+    deliver(1, 1_000);
+    expect(server.asked).toEqual([500, 499]);
+  });
+
+  test("again, if there is room, for what was left of a request that had too few bytes left", () => {
     deliver(3);
-    held = 3;
-    heldBytes = limitBytes;
-    const exceeded = (left: number): void => {
-      server.say(409, "Message Size Exceeds MaxBytes", { "Nats-Pending-Messages": `${left}` });
-    };
+    [held, heldBytes] = [3, 9_000];
     exceeded(497);
     expect(server.asked).toEqual([500]);
-    heldBytes = 0;
+    [held, heldBytes] = [0, 0];
     pull.more();
     deliver(1);
-    exceeded(496);
-    expect(server.asked).toEqual([500, 497, 497]);
+    exceeded(499);
+    expect(server.asked).toEqual([500, 500, 500]);
   });
 
   test("not again and again for one that there is no room for beside what is held", () => {
     held = 1;
-    server.say(409, "Message Size Exceeds MaxBytes", { "Nats-Pending-Messages": "500" });
+    exceeded(500);
     expect(server.asked).toEqual([500]);
   });
 
   test("alone when one is larger than all that may be held, and without a limit", () => {
-    server.say(409, "Message Size Exceeds MaxBytes", { "Nats-Pending-Messages": "500" });
-    expect([server.asked, server.askedBytes]).toEqual([
-      [500, 1],
-      [500_000, undefined],
-    ]);
     deliver(1);
-    expect([came, server.asked]).toEqual([1, [500, 1, 500]]);
+    exceeded(499);
+    expect(server.asked).toEqual([500, 500]);
+    exceeded(500);
+    expect([server.asked, server.askedBytes]).toEqual([
+      [500, 500, 1],
+      [10_000, 10_000, undefined],
+    ]);
+    deliver(1, 20_000);
+    expect(server.asked).toHaveLength(3);
+    pull.more();
+    expect(server.askedBytes.at(-1)).toBe(10_000);
   });
+
+  function exceeded(left: number): void {
+    server.say(409, "Message Size Exceeds MaxBytes", { "Nats-Pending-Messages": `${left}` });
+  }
 });

@@ -17,6 +17,8 @@ const WINDOW = 4;
 const HEARTBEAT_MS = 500;
 /** What a pump holds at first, of a partition of which that many may be delivered. */
 const LEAST = 64;
+/** What each message takes up, and how much that may be. */
+const [MESSAGE_BYTES, LIMIT_BYTES] = [100, 100_000];
 
 let clock: ManualClock;
 /** Whether nobody else may own the partition. */
@@ -95,7 +97,7 @@ async function flow(concurrency?: KeyConcurrency, window = WINDOW): Promise<void
     group: "G",
     dispatch: dispatchFor({ eachMessage }, concurrency),
     commit: { intervalMs: 60_000, window },
-    limitBytes: () => 1e6,
+    limitBytes: () => LIMIT_BYTES,
     heartbeatMs: HEARTBEAT_MS,
     poison: new PoisonOfPartition({
       settings: { policy: "block", maxAttempts: 10 },
@@ -349,6 +351,17 @@ test("a connection that takes nothing more, as it is being closed, is asked for 
   await end("a1");
   await over;
   expect(errors).toEqual([]);
+});
+
+test("as many bytes as may be held are asked for, however many were handled before", async () => {
+  await flow(undefined, 1_000);
+  const asked = (): number => server.askedBytes.at(-1) ?? 0;
+  for (let seq = 1; seq <= 200; seq++) {
+    await come(`a${seq}`);
+    await end(`a${seq}`);
+  }
+  expect(server.asked.length).toBeGreaterThan(2);
+  expect(asked()).toBe(LIMIT_BYTES - MESSAGE_BYTES);
 });
 
 test("no more than the window is handled and not committed, whatever has been delivered", async () => {

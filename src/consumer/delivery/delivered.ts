@@ -1,10 +1,7 @@
 /** A message as a durable has delivered it. */
-import type { Msg } from "@nats-io/transport-node";
+import type { Msg, MsgImpl } from "@nats-io/transport-node";
 import { headersOf, type MessageHeaders, plainHeaders } from "../../nats/headers.ts";
 import { KEY_HEADER } from "../../partition/names.ts";
-
-/** A message's subjects and headers, as a rule; to count them is to decode them. */
-const ENVELOPE_BYTES = 200;
 
 const ACK = new TextEncoder().encode("+ACK");
 
@@ -58,9 +55,9 @@ export class Delivered implements Source {
     return this.#data;
   }
 
-  /** About how many bytes it takes up. */
+  /** How many bytes it takes up. */
   get size(): number {
-    return this.data.length + ENVELOPE_BYTES;
+    return sizeOf(this.raw);
   }
 
   /** Acknowledges it to the server, without waiting. */
@@ -113,6 +110,12 @@ const ZERO = 48;
 function startOfNumbers(reply: string): number {
   const tokens = reply.split(".");
   return tokens.slice(0, tokensBefore(tokens)).join(".").length + 1;
+}
+
+/** A message's bytes, as the server counts them for `max_bytes`: its subject, that for its ack, headers and data. */
+export function sizeOf(message: Msg): number {
+  // The client knows, although its interface does not say so; to take it from the fields is to decode them.
+  return (message as MsgImpl).size();
 }
 
 /** In nanoseconds since 1970. */

@@ -6,6 +6,7 @@
 import { type Msg, nanos } from "@nats-io/transport-node";
 import type { Link } from "../../nats/connection.ts";
 import { newInbox } from "../../nats/inbox.ts";
+import { sizeOf } from "./delivered.ts";
 
 /** How long the server keeps a request. */
 const EXPIRES_MS = 30_000;
@@ -25,7 +26,7 @@ export interface PullOptions {
   limit: () => number;
   /** How many are held. */
   held: () => number;
-  /** How many bytes they may have together: nothing is asked for while they have more than half of that. */
+  /** How many bytes they may have together. */
   limitBytes: () => number;
   /** How many they have. */
   heldBytes: () => number;
@@ -47,8 +48,10 @@ export class Pull {
   readonly #subject: string;
   /** How many messages are asked for and have not come. */
   #asked = 0;
-  /** How many have come since something was last asked for. */
-  #came = 0;
+  /** How many bytes they may have. */
+  #askedBytes = 0;
+  /** Whether any have come since they were asked for. */
+  #came = false;
   /** Heartbeats that did not come since anything did. */
   #missed = 0;
   #closed = false;
@@ -80,14 +83,21 @@ export class Pull {
     return this.#asked === 0;
   }
 
-  /** Asks for more as soon as there is room for half of the limit. */
+  /**
+   * Asks for more when there is room for half of what may be held. One request at a time is open, so that what
+   * may come fits in.
+   */
   more(): void {
+    this.#moreBeside(0, 0);
+  }
+
+  /** As {@link more}, when so much has come that is not held yet. */
+  #moreBeside(count: number, bytes: number): void {
+    if (this.#asked > 0) return;
     const { limit, held, limitBytes, heldBytes } = this.#options;
-    const most = limit();
-    const free = most - held() - this.#asked;
-    if (free <= 0 || free * 2 < most) return;
-    const bytes = Math.floor(limitBytes() / 2);
-    if (heldBytes() <= bytes) this.#ask(free, { max_bytes: bytes });
+    const [most, mostBytes] = [limit(), limitBytes()];
+    const [free, freeBytes] = [most - held() - count, Math.floor(mostBytes - heldBytes() - bytes)];
+    if (free > 0 && free * 2 >= most && freeBytes * 2 >= mostBytes) this.#ask(free, freeBytes);
   }
 
   /** Nothing is handed over any more. */
@@ -100,10 +110,13 @@ export class Pull {
     this.#missed = 0;
     // Each message has a subject for its ack; what the server says of the request has none.
     if (!message.reply) return this.#hear(message);
-    if (this.#asked > 0) this.#asked--;
-    this.#came++;
+    this.#came = true;
+    const size = sizeOf(message);
+    this.#askedBytes -= size;
+    // A request that has used up its bytes to the last one ends without a word.
+    if (this.#asked > 0) this.#asked = this.#askedBytes === 0 ? 0 : this.#asked - 1;
     // Before it is told: whether anything is asked for then says whether there are messages on their way.
-    this.more();
+    this.#moreBeside(1, size);
     this.#options.onMessage(message);
   }
 
@@ -115,9 +128,9 @@ export class Pull {
     if (code === 400 || code === 503 || /deleted/i.test(description)) return onGone();
     this.#asked = Math.max(0, this.#asked - numberIn("Nats-Pending-Messages"));
     const tooLarge = code === 409 && /MaxBytes/i.test(description);
-    if (tooLarge && this.#came === 0) {
+    if (tooLarge && !this.#came) {
       // What is larger than all that may be asked for has to come alone.
-      if (this.#options.held() === 0) this.#ask(1, {});
+      if (this.#options.held() === 0) this.#ask(1);
     } else if (tooLarge || code === 404 || code === 408) this.more();
     // Of a request that ended in another way, as with the leader that had it, the next heartbeat is missed.
     if (this.idle) this.#options.onIdle();
@@ -135,19 +148,20 @@ export class Pull {
     this.more();
   }
 
-  #ask(batch: number, most: { max_bytes?: number }): void {
+  #ask(batch: number, bytes?: number): void {
     const { link, heartbeatMs } = this.#options;
     if (this.#closed || link.connection.info === undefined) return;
     const request = {
       batch,
-      ...most,
+      ...(bytes === undefined ? {} : { max_bytes: bytes }),
       expires: nanos(EXPIRES_MS),
       idle_heartbeat: nanos(heartbeatMs),
     };
     try {
       link.connection.publish(this.#subject, JSON.stringify(request), { reply: this.#inbox });
-      this.#asked += batch;
-      this.#came = 0;
+      this.#asked = batch;
+      this.#askedBytes = bytes ?? Number.POSITIVE_INFINITY;
+      this.#came = false;
     } catch {
       // The connection is being closed, and nothing more will come.
     }
