@@ -67,6 +67,10 @@ bench-quick: build ## Compare docktor with nats.js, for a first idea (90 seconds
 bench-guard: build ## Fail if docktor has come to need more processor time than recorded (2 minutes)
 	$(call bench,guard)
 
+.PHONY: bench-coordination
+bench-coordination: build ## Measure joins, leaves, crashes and traffic, up to 1,024 partitions and 64 members (10 minutes)
+	$(call bench,coordination)
+
 .PHONY: churn
 churn: build ## Have members come and go for MINUTES=30, and see that nothing grows or is left behind
 	$(call bench,churn)
