@@ -67,6 +67,10 @@ bench-quick: build ## Compare docktor with nats.js, for a first idea (90 seconds
 bench-guard: build ## Fail if docktor has come to need more processor time than recorded (2 minutes)
 	$(call bench,guard)
 
+.PHONY: bench-latency
+bench-latency: build ## Measure the way from producer to handler at a steady pace, beside nats.js (2 minutes)
+	$(call bench,latency)
+
 .PHONY: bench-coordination
 bench-coordination: build ## Measure joins, leaves, crashes and traffic, up to 1,024 partitions and 64 members (10 minutes)
 	$(call bench,coordination)
