@@ -1,4 +1,5 @@
 /** What a group is doing: its members, its partitions, how far behind they are. */
+import { RetentionPolicy } from "@nats-io/jetstream";
 import { systemClock } from "../clock.ts";
 import { DocktorError } from "../errors.ts";
 import { findBucket } from "../lease/kv-store.ts";
@@ -99,6 +100,7 @@ const LIVE = new Set<MemberStatusState>(["active", "draining"]);
 interface Scope {
   readonly stream: string;
   readonly group: string;
+  readonly workQueue: boolean;
   readonly subject: string;
   readonly partitions: number;
   /** The bucket of its members' sessions; undefined when somebody deleted it. */
@@ -125,7 +127,7 @@ class GroupReader {
   }
 
   static async open(link: Link, stream: string, group: string): Promise<GroupReader> {
-    await readStream(link.manager, stream);
+    const { config } = await readStream(link.manager, stream);
     const store = await findBucket(link, leasesBucket(stream, group));
     const entry = await store?.get(ROSTER_KEY);
     if (store === undefined || entry === undefined) throw notFound(stream, group);
@@ -134,7 +136,15 @@ class GroupReader {
     if (topology === undefined) throw notFound(stream, group);
     const sessions = await findBucket(link, membersBucket(stream, group));
     const { partitions } = topology;
-    return new GroupReader(link, store, { stream, group, subject, partitions, sessions });
+    const workQueue = config.retention === RetentionPolicy.Workqueue;
+    return new GroupReader(link, store, {
+      stream,
+      group,
+      workQueue,
+      subject,
+      partitions,
+      sessions,
+    });
   }
 
   async read(): Promise<Reading> {

@@ -1,10 +1,9 @@
 /** How many messages of a partition are stored and not handled for good. */
-import { AckPolicy, type ConsumerInfo, DeliverPolicy, RetentionPolicy } from "@nats-io/jetstream";
+import { AckPolicy, type ConsumerInfo, DeliverPolicy } from "@nats-io/jetstream";
 import type { CheckpointRecord } from "../lease/records.ts";
 import type { Link } from "../nats/connection.ts";
 import { findConsumer } from "../nats/consumer.ts";
 import { fromNats } from "../nats/errors.ts";
-import { readStream } from "../nats/stream.ts";
 import { durableName, partitionSubject } from "./names.ts";
 
 /** Whose lag is read. */
@@ -13,6 +12,8 @@ export interface LagOptions {
   stream: string;
   group: string;
   subject: string;
+  /** Whether the stream is a work queue. */
+  workQueue: boolean;
   partition: number;
   checkpoint: CheckpointRecord | undefined;
   /** Whether a live member owns it. */
@@ -52,12 +53,11 @@ function heldOf(
 
 /** Counts what lies behind the checkpoint. */
 async function count(options: LagOptions): Promise<number> {
-  const { link, stream, subject, partition, checkpoint } = options;
+  const { link, stream, workQueue, subject, partition, checkpoint } = options;
   const filter_subject = partitionSubject(subject, partition);
   const { streams, consumers } = link.manager;
   try {
-    const { config } = await readStream(link.manager, stream);
-    if (config.retention === RetentionPolicy.Workqueue) {
+    if (workQueue) {
       const { state } = await streams.info(stream, { subjects_filter: filter_subject });
       return state.subjects?.[filter_subject] ?? 0;
     }

@@ -92,6 +92,12 @@ describe("a delivery", () => {
     expect([acked, handedOver]).toEqual([[4], [4]]);
   });
 
+  test("asks for more behind a repeat that took up all the room while it came", () => {
+    room = 1;
+    receive(1, AFTER);
+    expect(server.asked).toEqual([1, 1]);
+  });
+
   test("acks nothing where the stream keeps what is acked", () => {
     receive(1, AFTER);
     expect(acked).toEqual([]);

@@ -165,5 +165,7 @@ export class Delivery {
   #repeated(delivered: Delivered): void {
     const { workQueue, committed } = this.#options;
     if (workQueue && delivered.seq <= committed()) delivered.ack();
+    // It is not held, and so nobody will say that there is room again.
+    this.#pull.more();
   }
 }

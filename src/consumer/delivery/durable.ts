@@ -22,7 +22,7 @@ import {
 import { durableName, partitionSubject } from "../../partition/names.ts";
 
 /**
- * After how long the server sends an unacknowledged message again. What gets lost on its
+ * After how long a work queue sends an unacknowledged message again. What gets lost on its
  * way is noticed by the gap in the delivery sequence, so this is only the last resort, and
  * long enough not to resend what a slow handler has not reached yet.
  */
