@@ -26,7 +26,7 @@ beforeEach(() => {
   );
 });
 
-/** Publishes; returns once it is sent, if it is. */
+/** Publishes; returns once it is sent, which may take until the stream is to be asked again. */
 async function publish(): Promise<{ outcome: Promise<PublishAck>; token: number }> {
   const sent = tokens.length;
   const message = {
@@ -39,7 +39,7 @@ async function publish(): Promise<{ outcome: Promise<PublishAck>; token: number 
     size: 4,
   };
   const outcome = new Promise<PublishAck>((yes, no) => window.take(message, yes, no));
-  await new Promise((resolve) => setImmediate(resolve));
+  while (tokens.length === sent) await new Promise((resolve) => setImmediate(resolve));
   return { outcome, token: tokens[sent] ?? Number.NaN };
 }
 
