@@ -1,5 +1,3 @@
-import { setTimeout } from "node:timers/promises";
-
 /**
  * Time as a value that can be handed in.
  *
@@ -30,11 +28,18 @@ export async function slept(clock: Clock, ms: number, signal: AbortSignal): Prom
 export const systemClock: Clock = {
   now: () => performance.now(),
   sleep: async (ms, signal) => {
-    try {
-      await setTimeout(ms, undefined, signal === undefined ? {} : { signal });
-    } catch (error) {
-      throw signal?.aborted ? signal.reason : error;
-    }
+    signal?.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        signal?.removeEventListener("abort", cutShort);
+        resolve();
+      }, ms);
+      const cutShort = (): void => {
+        clearTimeout(timer);
+        reject(signal?.reason);
+      };
+      signal?.addEventListener("abort", cutShort, { once: true });
+    });
   },
 };
 
@@ -57,7 +62,7 @@ export async function inTime<T>(
   try {
     return await Promise.race([step, overdue]);
   } finally {
-    taken.abort();
+    taken.abort("in time");
     step.catch(() => undefined);
   }
 }

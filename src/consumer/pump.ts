@@ -11,7 +11,7 @@ import type { Breather } from "./handling/breather.ts";
 import { Committer } from "./committer.ts";
 import { Credit, mostHeld } from "./delivery/credit.ts";
 import type { Delivered } from "./delivery/delivered.ts";
-import { Delivery, type Gap } from "./delivery/delivery.ts";
+import type { Delivery, Gap } from "./delivery/delivery.ts";
 import type { Dispatch, Intake } from "./handling/dispatch.ts";
 import { Durables } from "./delivery/durables.ts";
 import type { Watched } from "./gap-watch.ts";
@@ -36,10 +36,10 @@ export interface PumpOptions {
   group: string;
   dispatch: Dispatch;
   commit: { intervalMs: number; window: number };
+  /** Asks for the messages of the epoch's durable. */
+  deliver: () => Delivery;
   /** How many bytes of messages may be held. */
   limitBytes: () => number;
-  /** How often the server is to show that deliveries go on, in milliseconds. */
-  heartbeatMs: number;
   poison: PoisonOfPartition;
   /** The member's: its handlers share one event loop. */
   breather: Breather;
@@ -100,6 +100,7 @@ export class Pump implements Watched, Stallable {
     this.#durables = new Durables({
       ...options,
       maxAckPending: window + mostHeld(window),
+      handled: () => this.#progress.floor?.seq ?? this.lease.checkpoint.sequence,
       ended: this.#ending.signal,
       onError: (error) => options.onError(toDocktorError(error)),
     });
@@ -166,30 +167,30 @@ export class Pump implements Watched, Stallable {
     this.#delivery?.interrupt();
   }
 
-  /** Starts the flow from the checkpoint. Returns once messages may come. */
-  async start(): Promise<void> {
-    const { link, lease, stream, poison, workQueue, heartbeatMs } = this.#options;
+  /**
+   * Starts the flow from the checkpoint. Returns once messages may come.
+   *
+   * @param expected what was asked for while the partition was claimed
+   */
+  async start(expected?: Delivery): Promise<void> {
+    const { lease, poison, breather } = this.#options;
     await poison.open();
-    if (!(await this.#durables.open())) return;
-    this.#delivery = new Delivery({
-      link,
-      stream,
-      durable: this.#durables.name,
-      heartbeatMs,
+    if (!(await this.#durables.open())) return expected?.close();
+    const delivery = expected ?? this.#options.deliver();
+    this.#delivery = delivery;
+    if (this.#ending.signal.aborted) return delivery.close();
+    delivery.begin(lease.checkpoint.sequence, {
       limit: () => this.#credit.limit,
       held: () => this.#inbox.held,
       limitBytes: this.#options.limitBytes,
       heldBytes: () => this.#inbox.bytes,
-      after: lease.checkpoint.sequence,
       onMessage: (delivered) => {
-        this.#options.breather.turned();
+        breather.turned();
         this.#inbox.add(delivered);
       },
       committed: () => lease.checkpoint.sequence,
-      workQueue,
       onInterrupted: () => void this.#interrupted(),
     });
-    if (this.#ending.signal.aborted) return this.#delivery.close();
     this.#dispatching = this.#options.dispatch(this.#intake());
     this.#durables.tidy();
   }

@@ -8,10 +8,12 @@ import type { LostReason, Tell } from "../events.ts";
 import type { StreamPosition } from "../lease/checkpoint.ts";
 import type { Lease } from "../lease/lease.ts";
 import { readStream } from "../nats/stream.ts";
-import type { PartitionWork } from "../partition/ownership.ts";
+import { durableName } from "../partition/names.ts";
+import type { Expected, PartitionWork } from "../partition/ownership.ts";
 import { Breather } from "./handling/breather.ts";
 import { DeadLetterStream } from "./dead-letters/dead-letter-stream.ts";
-import type { Gap } from "./delivery/delivery.ts";
+import { firstHeld } from "./delivery/credit.ts";
+import { Delivery, type Gap } from "./delivery/delivery.ts";
 import { type Dispatch, dispatchFor } from "./handling/dispatch.ts";
 import { DURABLE_SETTINGS } from "./delivery/durable.ts";
 import { freshly } from "./freshly.ts";
@@ -55,6 +57,8 @@ export class Workload implements PartitionWork {
   readonly #dispatch: Dispatch;
   /** By partition; one whose lease is lost stays until its last handler has returned. */
   readonly #pumps = new Map<number, Pump>();
+  /** What was asked for ahead of a claim. */
+  readonly #expected = new Set<Delivery>();
   readonly #breather = new Breather();
   readonly #creations = new PQueue({ concurrency: 1 });
   readonly #gaps: GapWatch<Pump>;
@@ -114,7 +118,25 @@ export class Workload implements PartitionWork {
     }
   }
 
-  async start(lease: Lease): Promise<void> {
+  expect(partition: number, epoch: number): Expected {
+    const delivery = this.#deliver(partition, epoch);
+    this.#expected.add(delivery);
+    return {
+      start: async (lease) => await this.start(lease, delivery),
+      close: () => {
+        this.#expected.delete(delivery);
+        delivery.close();
+      },
+    };
+  }
+
+  /** The connection was cut: what was on its way is lost. */
+  interruptExpected(): void {
+    for (const delivery of this.#expected) delivery.interrupt();
+  }
+
+  /** @param expected what was asked for while the partition was claimed */
+  async start(lease: Lease, expected?: Delivery): Promise<void> {
     const { settings, resources, tell, onInterrupted, onError } = this.#options;
     const { partition, epoch } = lease;
     await this.#outlive(this.#pumps.get(partition));
@@ -131,8 +153,8 @@ export class Workload implements PartitionWork {
       group: settings.group,
       dispatch: this.#dispatch,
       commit: settings.commit,
+      deliver: () => this.#deliver(partition, epoch),
       limitBytes: () => MOST_BYTES / Math.max(1, this.#pumps.size),
-      heartbeatMs: heartbeatMs(settings.ttlMs, resources.partitions),
       poison: this.#poisonOf(lease),
       breather: this.#breather,
       creations: this.#creations,
@@ -141,8 +163,9 @@ export class Workload implements PartitionWork {
       onError,
     });
     this.#pumps.set(partition, pump);
+    if (expected !== undefined) this.#expected.delete(expected);
     this.#stalls.start();
-    await pump.start();
+    await pump.start(expected);
     // A work queue removes what is handled: nothing is missing there.
     if (!resources.workQueue) void this.#gaps.check();
   }
@@ -216,6 +239,22 @@ export class Workload implements PartitionWork {
     if (pump !== undefined) {
       await inTime(systemClock, this.#options.settings.drainTimeoutMs, pump.abort());
     }
+  }
+
+  #deliver(partition: number, epoch: number): Delivery {
+    const { settings, resources } = this.#options;
+    return new Delivery({
+      link: resources.link,
+      stream: settings.stream,
+      durable: durableName(settings.group, partition, epoch),
+      workQueue: resources.workQueue,
+      heartbeatMs: heartbeatMs(settings.ttlMs, resources.partitions),
+      first: {
+        messages: firstHeld(settings.commit.window),
+        // Those of all partitions may be asked for at once.
+        bytes: MOST_BYTES / resources.partitions,
+      },
+    });
   }
 
   #poisonOf({ partition, epoch }: Lease): PoisonOfPartition {

@@ -57,7 +57,7 @@ export class Lease {
     this.partition = options.partition;
     this.epoch = epoch;
     this.checkpoint = checkpoint;
-    this.prepared = isPrepared(options);
+    this.prepared = isPrepared(options.seen, options.durableSettings);
     this.lost = this.#lost.signal;
     this.#store = options.store;
     this.#session = options.session;
@@ -71,7 +71,7 @@ export class Lease {
    *   FENCED when one did before the seal, SESSION_LOST when the session ended meanwhile
    */
   static async claim(options: ClaimOptions): Promise<Lease> {
-    const { store, session, partition, seen, lookAtStream } = options;
+    const { store, session, partition, seen, lookAtStream, durableSettings } = options;
     const epoch = (seen?.record.epoch ?? 0) + 1;
     const shunnedBy = seen?.record.shunnedBy;
     const record: LeaseRecord = {
@@ -92,7 +92,7 @@ export class Lease {
       partition,
       epoch,
       read,
-      ...(isPrepared(options) ? {} : { lookAtStream }),
+      ...(isPrepared(seen, durableSettings) ? {} : { lookAtStream }),
     });
     const lease = new Lease(options, epoch, revision, checkpoint);
     // A claimer that was held up since it looked at its session owns nothing any more.
@@ -163,7 +163,10 @@ export class Lease {
 }
 
 /** Whether nothing needs to be looked at: a durable that will not be used vouches for nothing. */
-function isPrepared({ seen, durableSettings }: ClaimOptions): boolean {
+export function isPrepared(
+  seen: LeaseEntry | undefined,
+  durableSettings: string,
+): seen is LeaseEntry {
   return seen?.record.prepared === durableSettings;
 }
 

@@ -5,7 +5,7 @@
 import { type Clock, inTime, slept } from "../clock.ts";
 import { DocktorError, isDocktorError, toDocktorError } from "../errors.ts";
 import type { LookAtStream } from "../lease/checkpoint.ts";
-import { Lease, type ReleaseMark, releaseRecord } from "../lease/lease.ts";
+import { isPrepared, Lease, type ReleaseMark, releaseRecord } from "../lease/lease.ts";
 import type { Session } from "../lease/session.ts";
 import type { Store } from "../lease/store.ts";
 import type { GroupView } from "../lease/view.ts";
@@ -13,10 +13,23 @@ import type { GroupView } from "../lease/view.ts";
 /** How long to wait before trying again what the server did not answer. */
 const RETRY_MS = 250;
 
+/** Work that is expected: its partition is being claimed. One of the two is called. */
+export interface Expected {
+  /** As {@link PartitionWork.start}. */
+  start(lease: Lease): Promise<void>;
+  /** The claim has come to nothing. */
+  close(): void;
+}
+
 /** What a member does with its partitions. */
 export interface PartitionWork {
   /** The settings of the durables that it makes: another owner's do only if they are the same. */
   readonly durableSettings: string;
+  /**
+   * Asks for the messages of a partition that is being claimed: the owner before has made this epoch's
+   * durable. None is handled before the start.
+   */
+  expect(partition: number, epoch: number): Expected;
   /** Starts work on a partition just claimed. When it throws, the lease is lost and tried again. */
   start(lease: Lease): Promise<void>;
   /**
@@ -152,17 +165,23 @@ export class Ownership {
   async #claim(partition: number): Promise<void> {
     const { store, session, view, work, lookAtStream } = this.#options;
     let lease: Lease | undefined;
+    let expected: Expected | undefined;
     try {
-      const seen = view.lease(partition);
       const { durableSettings } = work;
+      const seen = view.lease(partition);
+      // Beside the claim, as a hand-over is as long as its round trips.
+      if (isPrepared(seen, durableSettings)) {
+        expected = work.expect(partition, seen.record.epoch + 1);
+      }
       const options = { store, session, partition, seen, lookAtStream, durableSettings };
       lease = await Lease.claim(options);
       this.#written.set(partition, lease.revision);
-      if (this.#stopped.signal.aborted) return;
+      if (this.#stopped.signal.aborted) return expected?.close();
       this.#owned.set(partition, lease);
       lease.lost.addEventListener("abort", this.#onChange, { once: true });
-      await work.start(lease);
+      await (expected ?? work).start(lease);
     } catch (error) {
+      expected?.close();
       const known = toDocktorError(error);
       const owned = this.#owned.delete(partition);
       // Given up meanwhile, which was told with the reason.

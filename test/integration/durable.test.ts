@@ -4,6 +4,7 @@ import PQueue from "p-queue";
 import { expect, test } from "vitest";
 import {
   createDurable,
+  DURABLE_SETTINGS,
   type DurableOptions,
   openDurable,
 } from "../../src/consumer/delivery/durable.ts";
@@ -13,6 +14,7 @@ import { Producer } from "../../src/producer/producer.ts";
 import { findConsumer } from "../../src/nats/consumer.ts";
 import type { Link } from "../../src/nats/connection.ts";
 import { durableName, leasesBucket } from "../../src/partition/names.ts";
+import { judge } from "../../src/record/oracle.ts";
 import {
   eventually,
   GROUP,
@@ -42,6 +44,23 @@ function optionsOn(connection: Link): DurableOptions {
 }
 
 const NAME = durableName(GROUP, 0, 7);
+
+/** Leaves the partition free after epoch 1, and the next epoch's durable prepared. */
+async function leavePrepared(
+  url: string,
+  prepared: string,
+  settings: Partial<DurableOptions> = {},
+): Promise<void> {
+  const connection = await link(url);
+  const before = member(url, { memberId: "a", partitions: 1 });
+  await before.run({ eachMessage: () => {} });
+  await eventually("it owns the partition", () => before.assignment.length === 1);
+  await before.drain();
+  const leases = await findBucket(connection, leasesBucket(STREAM, GROUP));
+  const free = (await leases?.get(leaseKey(0))) ?? expect.fail("there is no lease");
+  await createDurable({ ...optionsOn(connection), epoch: 2, ...settings });
+  await leases?.write(leaseKey(0), { epoch: 1, prepared }, free.revision);
+}
 
 describeOnEachServer("opening the durable of an epoch", ({ start }) => {
   async function open(): Promise<DurableOptions> {
@@ -112,21 +131,30 @@ describeOnEachServer("opening the durable of an epoch", ({ start }) => {
   test("makes one of its own when the one that is prepared has other settings, and goes on beyond its window", async () => {
     const { url } = await start();
     const connection = await link(url);
-    const before = member(url, { memberId: "a", partitions: 1 });
-    await before.run({ eachMessage: () => {} });
-    await eventually("it owns the partition", () => before.assignment.length === 1);
-    await before.drain();
-    const leases = await findBucket(connection, leasesBucket(STREAM, GROUP));
-    const free = (await leases?.get(leaseKey(0))) ?? expect.fail("there is no lease");
     // As a member might leave it that makes them in another way.
-    await createDurable({ ...optionsOn(connection), epoch: 2, workQueue: true });
-    await leases?.write(leaseKey(0), { epoch: 1, prepared: "explicit 1024" }, free.revision);
+    await leavePrepared(url, "explicit 1024", { workQueue: true });
     const published = await publish(url, numbered(3_000), 1);
     const records = new Records();
     const owner = member(url, { memberId: "b", partitions: 1 });
     await owner.run({ eachMessage: records.handler("b") });
     await eventually("all are handled", () => records.count === published.length);
     const { config } = await connection.manager.consumers.info(STREAM, durableName(GROUP, 0, 2));
+    expect(config.ack_policy).toBe("none");
+  });
+
+  test("makes another when messages were sent already from the one that is prepared, as to a member that was slower to claim", async () => {
+    const { url } = await start();
+    const connection = await link(url);
+    await leavePrepared(url, DURABLE_SETTINGS);
+    const published = await publish(url, numbered(100), 1);
+    const prepared = await connection.jetstream.consumers.get(STREAM, durableName(GROUP, 0, 2));
+    expect((await prepared.next())?.seq).toBe(1);
+    const records = new Records();
+    const owner = member(url, { memberId: "b", partitions: 1 });
+    await owner.run({ eachMessage: records.handler("b") });
+    await eventually("all are handled", () => records.count === published.length);
+    expect(judge(published, records.all)).toMatchObject({ lost: 0, duplicated: 0, outOfOrder: 0 });
+    const { config } = await connection.manager.consumers.info(STREAM, durableName(GROUP, 0, 3));
     expect(config.ack_policy).toBe("none");
   });
 

@@ -1,6 +1,8 @@
 /** A member's work on its partitions, on leases that the test claims, loses and releases. */
+import PQueue from "p-queue";
 import { beforeEach, expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
+import { createDurable } from "../../src/consumer/delivery/durable.ts";
 import { resolveOptions } from "../../src/consumer/options.ts";
 import { openResources, type Resources } from "../../src/consumer/resources.ts";
 import { Workload } from "../../src/consumer/workload.ts";
@@ -9,6 +11,7 @@ import type { Tell } from "../../src/events.ts";
 import type { StreamPosition } from "../../src/lease/checkpoint.ts";
 import { type ClaimOptions, Lease } from "../../src/lease/lease.ts";
 import { leaseKey, parseLease } from "../../src/lease/records.ts";
+import type { Expected } from "../../src/partition/ownership.ts";
 import { Session } from "../../src/lease/session.ts";
 import {
   closeAfterTest,
@@ -64,7 +67,7 @@ async function open(url: string): Promise<void> {
     resources,
     handlers: { eachMessage: () => handler() },
     tell,
-    onInterrupted: () => {},
+    onInterrupted: () => told.push("interrupted"),
     onSurrender: () => {},
     onError: () => {},
   });
@@ -87,6 +90,34 @@ async function claim(options: Partial<ClaimOptions> = {}): Promise<Lease> {
     durableSettings: workload.durableSettings,
     ...options,
   });
+}
+
+/** Three messages, the durable that an owner before has prepared, and work that is expected while the lease is claimed. */
+async function expectAndClaim(url: string): Promise<{ expected: Expected; lease: Lease }> {
+  await publish(url, numbered(3), 1);
+  const before = await claim();
+  await before.release("m", { prepared: workload.durableSettings });
+  await createDurable({
+    link: resources.link,
+    stream: STREAM,
+    workQueue: false,
+    subject: SUBJECT,
+    group: GROUP,
+    partition: 0,
+    epoch: 2,
+    after: 0,
+    maxAckPending: 1_024,
+    creations: new PQueue(),
+  });
+  const expected = workload.expect(0, 2);
+  await eventually("its messages are asked for", async () => (await waiting()) === 1);
+  return { expected, lease: await claim() };
+}
+
+/** How many requests for messages are open. */
+async function waiting(): Promise<number> {
+  const { consumers } = resources.link.manager;
+  return (await consumers.info(STREAM, `${GROUP}-p0-e2`)).num_waiting;
 }
 
 async function durables(): Promise<string[]> {
@@ -125,6 +156,38 @@ describeOnEachServer("a member's work on a partition", ({ start }) => {
     onTold = () => lease.lose(reason);
     await workload.start(lease);
     expect([told, await durables()]).toEqual([["partition:claimed"], []]);
+  });
+
+  test("that was expected begins with what has come, on the durable that is there", async () => {
+    const { url } = await start();
+    await open(url);
+    const { expected, lease } = await expectAndClaim(url);
+    let handled = 0;
+    handler = () => {
+      handled++;
+    };
+    await expected.start(lease);
+    await eventually("all are handled", () => handled === 3);
+    expect([told, await durables()]).toEqual([["partition:claimed"], [`${GROUP}-p0-e2`]]);
+  });
+
+  test("that was expected begins anew when the connection was cut meanwhile", async () => {
+    const { url } = await start();
+    await open(url);
+    const { expected, lease } = await expectAndClaim(url);
+    workload.interruptExpected();
+    await expected.start(lease);
+    await eventually("it is interrupted", () => told.includes("interrupted"));
+    workload.interruptExpected();
+    expect(told).toEqual(["partition:claimed", "interrupted"]);
+  });
+
+  test("that was expected in vain leaves nothing open", async () => {
+    const { url } = await start();
+    await open(url);
+    const { expected } = await expectAndClaim(url);
+    expected.close();
+    await eventually("nothing is asked for", async () => (await waiting()) === 0);
   });
 
   test("is over after a loss once the last handler has returned, and not before", async () => {

@@ -1,7 +1,7 @@
 /** A member's work on its partitions, in the test's hands. */
 import type { DocktorError } from "../../src/errors.ts";
 import type { Lease } from "../../src/lease/lease.ts";
-import type { PartitionWork } from "../../src/partition/ownership.ts";
+import type { Expected, PartitionWork } from "../../src/partition/ownership.ts";
 
 /** Notes what it is told to do, and does as the test says. */
 export class FakeWork implements PartitionWork {
@@ -22,6 +22,14 @@ export class FakeWork implements PartitionWork {
   /** What happened since the last look. */
   news(): string[] {
     return this.#log.splice(0);
+  }
+
+  expect(partition: number, epoch: number): Expected {
+    this.#log.push(`expect ${partition} in epoch ${epoch}`);
+    return {
+      start: (lease) => this.start(lease),
+      close: () => this.#log.push(`do not expect ${partition} in epoch ${epoch}`),
+    };
   }
 
   async start(lease: Lease): Promise<void> {

@@ -1,6 +1,7 @@
 /** One member's rebalancer in a group whose other members are the test's: what they write is said. */
 import type { DocktorError } from "../../src/errors.ts";
 import {
+  checkpointKey,
   type LeaseRecord,
   leaseKey,
   ROSTER_KEY,
@@ -15,6 +16,9 @@ import { FakeWork } from "./fake-work.ts";
 import { MemoryStore } from "./memory-store.ts";
 
 const TTL = 3_000;
+
+/** When the stream was created. */
+const CREATED = "2026-01-01T00:00:00Z";
 
 /** Member `a` of a group, with a real session and view over a store in memory. */
 export class GroupOfOne {
@@ -67,7 +71,7 @@ export class GroupOfOne {
       view,
       partitions,
       drainTimeoutMs: 25_000,
-      lookAtStream: () => Promise.resolve({ created: "2026-01-01T00:00:00Z", lastSequence: 100 }),
+      lookAtStream: () => Promise.resolve({ created: CREATED, lastSequence: 100 }),
       work,
       onSettled: (revision) => this.settledUnder.push(revision),
       onError: (error) => this.errors.push(error),
@@ -110,6 +114,12 @@ export class GroupOfOne {
   /** Writes a lease, as another member does. */
   async put(partition: number, record: LeaseRecord): Promise<void> {
     await this.#put(leaseKey(partition), record);
+  }
+
+  /** Writes how far a partition is handled, as its owner does. */
+  async commit(partition: number, epoch: number): Promise<void> {
+    const created = CREATED;
+    await this.#put(checkpointKey(partition), { epoch, sequence: 5, created, delivered: 5 });
   }
 
   /** The lease as it is stored. */

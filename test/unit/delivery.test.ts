@@ -23,7 +23,7 @@ let server: FakeConnection;
 
 beforeEach(() => open());
 
-function open({ workQueue = false } = {}): void {
+function open({ workQueue = false, begun = true } = {}): void {
   [handedOver, acked, interruptions, full, room] = [[], [], 0, false, 1];
   committed = AFTER;
   server = new FakeConnection();
@@ -35,18 +35,24 @@ function open({ workQueue = false } = {}): void {
     stream: "S",
     durable: "G-p0-e1",
     heartbeatMs: 500,
+    first: { messages: 1, bytes: 1e6 },
+    workQueue,
+  });
+  if (begun) begin();
+  room = 2;
+}
+
+function begin(): void {
+  delivery.begin(AFTER, {
     // One is asked for at a time: what has just come counts, too.
     limit: () => room,
     held: () => (full ? room : 0),
     limitBytes: () => 1e6,
     heldBytes: () => 0,
-    after: AFTER,
     onMessage: ({ seq }) => handedOver.push(seq),
     committed: () => committed,
-    workQueue,
     onInterrupted: () => interruptions++,
   });
-  room = 2;
 }
 
 /** There is room for more. */
@@ -158,6 +164,78 @@ describe("a delivery", () => {
     receive(3, 5);
     server.say(409, "Consumer Deleted");
     expect([handedOver, interruptions, server.subscribed]).toEqual([[], 0, false]);
+  });
+});
+
+describe("a delivery that was asked for before it is known where it begins", () => {
+  /** Nothing was handed over, nor is it interrupted. */
+  const nothing = [[], 0];
+
+  beforeEach(() => {
+    delivery.close();
+    open({ begun: false });
+  });
+
+  test("keeps what comes, and hands over what is not handled, in order, once it begins", () => {
+    receive(1, AFTER - 1);
+    receive(2, AFTER + 1);
+    expect([handedOver, interruptions]).toEqual(nothing);
+    begin();
+    expect(handedOver).toEqual([AFTER + 1]);
+    receive(3, AFTER + 2);
+    expect(handedOver).toEqual([AFTER + 1, AFTER + 2]);
+    expect(delivery.position).toBe(AFTER + 2);
+  });
+
+  test("asks for no more than at first, and for more once it begins", () => {
+    expect(server.asked).toEqual([1]);
+    receive(1, AFTER + 1);
+    expect(server.asked).toEqual([1]);
+    begin();
+    expect(server.asked).toEqual([1, 2]);
+  });
+
+  test.each([
+    ["a delivery is missing", () => receive(2, AFTER + 1)],
+    [
+      "a heartbeat tells of a delivery that did not come",
+      () => server.say(100, "Idle Heartbeat", { "Nats-Last-Consumer": "1" }),
+    ],
+    ["the connection is cut", () => delivery.interrupt()],
+    ["its durable is deleted", () => server.say(409, "Consumer Deleted")],
+  ])("is interrupted when it begins, if before that %s", (_, happen) => {
+    happen();
+    expect([handedOver, interruptions]).toEqual(nothing);
+    begin();
+    expect([handedOver, interruptions, server.subscribed]).toEqual([[], 1, false]);
+  });
+
+  test("hands over what came before it was interrupted, and nothing behind", () => {
+    receive(1, AFTER + 1);
+    receive(3, AFTER + 3);
+    receive(4, AFTER + 4);
+    begin();
+    expect([handedOver, interruptions]).toEqual([[AFTER + 1], 1]);
+  });
+
+  test("knows what it missed while there was no room", () => {
+    receive(1, 5);
+    begin();
+    receive(2, 9);
+    // What lies between the two messages came while nothing was asked for, and may have gone.
+    expect(delivery.gapsUpTo(8)).toEqual([
+      { first: AFTER + 1, last: 4 },
+      { first: 6, last: 8 },
+    ]);
+  });
+
+  test("that is closed asks for nothing, and hands nothing over should it begin", () => {
+    receive(1, AFTER + 1);
+    delivery.close();
+    expect(server.subscribed).toBe(false);
+    begin();
+    expect([handedOver, interruptions]).toEqual(nothing);
+    expect(server.asked).toEqual([1]);
   });
 });
 

@@ -6,6 +6,8 @@ import { Breather } from "../../src/consumer/handling/breather.ts";
 import { dispatchFor } from "../../src/consumer/handling/dispatch.ts";
 import type { EachMessage, KeyConcurrency } from "../../src/consumer/handlers.ts";
 import { PoisonOfPartition } from "../../src/consumer/dead-letters/poison.ts";
+import { firstHeld } from "../../src/consumer/delivery/credit.ts";
+import { Delivery } from "../../src/consumer/delivery/delivery.ts";
 import { Pump } from "../../src/consumer/pump.ts";
 import { DocktorError } from "../../src/errors.ts";
 import type { Lease } from "../../src/lease/lease.ts";
@@ -98,7 +100,15 @@ async function flow(concurrency?: KeyConcurrency, window = WINDOW): Promise<void
     dispatch: dispatchFor({ eachMessage }, concurrency),
     commit: { intervalMs: 60_000, window },
     limitBytes: () => LIMIT_BYTES,
-    heartbeatMs: HEARTBEAT_MS,
+    deliver: () =>
+      new Delivery({
+        link: link as unknown as Link,
+        stream: "S",
+        durable: "G-p0-e1",
+        workQueue,
+        heartbeatMs: HEARTBEAT_MS,
+        first: { messages: firstHeld(window), bytes: LIMIT_BYTES },
+      }),
     poison: new PoisonOfPartition({
       settings: { policy: "block", maxAttempts: 10 },
       letters: () => expect.fail("nothing is set aside"),

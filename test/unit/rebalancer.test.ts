@@ -80,6 +80,50 @@ describe("a claim", () => {
   });
 });
 
+describe("a claim of a partition that its owner before has prepared", () => {
+  const prepared = "all 512";
+  const expects = "expect 0 in epoch 4";
+
+  test("asks for its messages while it is being made", async () => {
+    group.onWrite = async () => {
+      if (group.tried.length === 1) expect(group.work.news()).toEqual([expects]);
+    };
+    await group.roster({ a: {} });
+    await group.put(0, { epoch: 3, next: "a", prepared });
+    await group.commit(0, 3);
+    await group.join(1);
+    expect(group.work.news()).toEqual(["start 0 in epoch 4"]);
+    expect.assertions(2);
+  });
+
+  test("asks for none if another version has prepared it, with other settings", async () => {
+    await group.roster({ a: {} });
+    await group.put(0, { epoch: 3, next: "a", prepared: "explicit 1024" });
+    await group.join(1);
+    expect(group.work.news()).toEqual(["start 0 in epoch 4"]);
+  });
+
+  test("asks no longer when another member was faster", async () => {
+    group.onWrite = async () => {
+      if (group.tried.length === 1) await group.put(0, group.ownedBy("b", 4));
+    };
+    await group.roster({ a: {} });
+    await group.put(0, { epoch: 3, next: "a", prepared });
+    await group.join(1);
+    expect(group.work.news().slice(0, 2)).toEqual([expects, "do not expect 0 in epoch 4"]);
+    expect(group.errors).toEqual([]);
+  });
+
+  test("asks no longer when its work does not start", async () => {
+    group.work.onStart = silence;
+    await group.roster({ a: {} });
+    await group.put(0, { epoch: 3, next: "a", prepared });
+    await group.commit(0, 3);
+    await group.join(1);
+    expect(group.work.news()).toContain("do not expect 0 in epoch 4");
+  });
+});
+
 describe("a release", () => {
   test.each([true, false])(
     "is prepared first, and tells the next owner how, if it could be (%s)",

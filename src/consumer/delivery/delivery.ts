@@ -1,24 +1,25 @@
 /** The flow of messages from one durable, without a gap and without a repeat. */
 import type { Msg } from "@nats-io/transport-node";
-import { type Delivered, DeliveryReader } from "./delivered.ts";
+import { type Delivered, DeliveryReader, sizeOf } from "./delivered.ts";
 import { Pull, type PullOptions } from "./pull.ts";
 
 /** What a delivery needs. */
 export interface DeliveryOptions
-  extends Pick<
-    PullOptions,
-    "link" | "stream" | "durable" | "heartbeatMs" | "limit" | "held" | "limitBytes" | "heldBytes"
-  > {
-  /** The last handled sequence; what is not beyond it is dropped. */
-  after: number;
-  onMessage: (message: Delivered) => void;
-  /** Everything up to this sequence is committed. */
-  committed: () => number;
+  extends Pick<PullOptions, "link" | "stream" | "durable" | "heartbeatMs"> {
   /**
    * Whether what is handled is acked, and missing in the stream from then on: an ack that was lost is made up
    * for by no later one, and whether something is gone that was not handled does not show.
    */
   workQueue: boolean;
+  /** How much is asked for before it is known where to begin. */
+  first: { readonly messages: number; readonly bytes: number };
+}
+
+/** Where the messages go. */
+export interface Receiver extends Pick<PullOptions, "limit" | "held" | "limitBytes" | "heldBytes"> {
+  onMessage: (message: Delivered) => void;
+  /** Everything up to this sequence is committed. */
+  committed: () => number;
   /** The durable is gone, or messages were lost on their way: nothing more will come. */
   onInterrupted: () => void;
 }
@@ -29,12 +30,20 @@ export interface Gap {
   readonly last: number;
 }
 
-/** Messages of one durable, in order. */
+/**
+ * Messages of one durable, in order. They are asked for at once, and kept until {@link begin}: the owner-to-be
+ * of a partition asks for them while it claims it.
+ */
 export class Delivery {
   readonly #options: DeliveryOptions;
   readonly #reader = new DeliveryReader();
   readonly #pull: Pull;
-  #sequence: number;
+  #receiver: Receiver | undefined;
+  /** What has happened before there was a receiver. */
+  readonly #kept: (() => void)[] = [];
+  #keptBytes = 0;
+  #after = 0;
+  #sequence = 0;
   #deliveries = 0;
   /** Whether there was more to come when the last message was sent. */
   #behind = true;
@@ -52,27 +61,45 @@ export class Delivery {
   #closed = false;
   #heard = false;
 
-  /** Starts the flow. */
+  /** Asks for the first messages. */
   constructor(options: DeliveryOptions) {
     this.#options = options;
-    this.#sequence = options.after;
     this.#pull = new Pull({
       ...options,
-      onMessage: (raw) => this.#receive(raw),
-      onIdle: () => {
-        this.#stopped = true;
-      },
-      onHeartbeat: (deliveries) => {
-        this.#heard = true;
-        // What was sent and did not come would be missed only with the next message.
-        if (deliveries > this.#deliveries) this.interrupt();
-      },
+      limit: () => this.#receiver?.limit() ?? options.first.messages,
+      held: () => this.#receiver?.held() ?? this.#kept.length,
+      limitBytes: () => this.#receiver?.limitBytes() ?? options.first.bytes,
+      heldBytes: () => this.#receiver?.heldBytes() ?? this.#keptBytes,
+      onMessage: (raw) => this.#onMessage(raw),
+      onIdle: () =>
+        this.#inTurn(() => {
+          this.#stopped = true;
+        }),
+      onHeartbeat: (deliveries) =>
+        this.#inTurn(() => {
+          this.#heard = true;
+          // What was sent and did not come would be missed only with the next message.
+          if (deliveries > this.#deliveries) this.interrupt();
+        }),
       onSilent: () => {
         // Who answers may have changed, as with the node that led the durable: acks may have gone with it.
         if (options.workQueue) this.interrupt();
       },
       onGone: () => this.interrupt(),
     });
+  }
+
+  /**
+   * Starts the flow, with what has come already.
+   *
+   * @param after the last handled sequence; what is not beyond it is dropped
+   */
+  begin(after: number, receiver: Receiver): void {
+    this.#after = after;
+    this.#sequence = after;
+    this.#receiver = receiver;
+    for (const event of this.#kept.splice(0)) event();
+    this.#pull.more();
   }
 
   /** Whether the server had more to send when it sent the last message. */
@@ -105,11 +132,10 @@ export class Delivery {
    * receive any more, and waits for no longer.
    */
   gapsUpTo(last: number): Gap[] {
-    const { after } = this.#options;
     // At first, what lies between the start and the first message; later, what was to come next.
     const gap = this.#started
       ? { first: this.#sequence + 1, last }
-      : { first: after + 1, last: Math.min(last, (this.#first ?? Infinity) - 1) };
+      : { first: this.#after + 1, last: Math.min(last, (this.#first ?? Infinity) - 1) };
     const started = this.#started;
     this.#started = true;
     const gaps = this.#missedAtStops(last);
@@ -124,9 +150,11 @@ export class Delivery {
 
   /** Nothing more will come in order: ends the flow and says so. */
   interrupt(): void {
-    if (this.#closed) return;
-    this.close();
-    this.#options.onInterrupted();
+    this.#inTurn(() => {
+      if (this.#closed) return;
+      this.close();
+      this.#receiver?.onInterrupted();
+    });
   }
 
   /** Ends the flow; nothing is handed over any more. */
@@ -135,7 +163,21 @@ export class Delivery {
     this.#pull.close();
   }
 
-  #receive(raw: Msg): void {
+  #onMessage(raw: Msg): void {
+    const { idle } = this.#pull;
+    if (this.#receiver !== undefined) return this.#receive(raw, idle);
+    this.#keptBytes += sizeOf(raw);
+    this.#kept.push(() => this.#receive(raw, idle));
+  }
+
+  /** Does it now or, when there is no receiver yet, once there is one. */
+  #inTurn(event: () => void): void {
+    if (this.#receiver === undefined) this.#kept.push(event);
+    else event();
+  }
+
+  /** @param idle whether nothing was asked for any more when it came */
+  #receive(raw: Msg, idle: boolean): void {
     if (this.#closed) return;
     this.#heard = true;
     // The server numbers its deliveries: a missing number is a lost message.
@@ -149,8 +191,8 @@ export class Delivery {
     }
     this.#first ??= seq;
     this.#sequence = seq;
-    this.#options.onMessage(delivered);
-    this.#stopped = this.#pull.idle;
+    this.#receiver?.onMessage(delivered);
+    this.#stopped = idle;
   }
 
   /** What is gone of that which was to come when the flow had to stop. */
@@ -163,8 +205,8 @@ export class Delivery {
 
   /** Handled before. In a work queue it stays until it is acked: an ack that was lost is repeated. */
   #repeated(delivered: Delivered): void {
-    const { workQueue, committed } = this.#options;
-    if (workQueue && delivered.seq <= committed()) delivered.ack();
+    const { seq } = delivered;
+    if (this.#options.workQueue && seq <= (this.#receiver?.committed() ?? 0)) delivered.ack();
     // It is not held, and so nobody will say that there is room again.
     this.#pull.more();
   }

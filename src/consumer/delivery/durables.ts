@@ -9,6 +9,8 @@ import { Tidying } from "./tidying.ts";
 export interface DurablesOptions extends Omit<DurableOptions, "partition" | "epoch" | "after"> {
   clock: Clock;
   lease: Lease;
+  /** Everything up to this sequence is handled. */
+  handled: () => number;
   /** Aborts when the partition is given up. */
   ended: AbortSignal;
   onError: (error: unknown) => void;
@@ -25,11 +27,6 @@ export class Durables {
     const remove = async (epoch: number): Promise<void> =>
       await creations.add(() => this.#remove(epoch));
     this.#tidying = new Tidying({ clock, lease, remove, ended, onError });
-  }
-
-  /** The name of the owner's own. */
-  get name(): string {
-    return this.#nameOf(this.#options.lease.epoch);
   }
 
   /** Resolves when what can be removed of past ones is, or is left to the next owner. */
@@ -55,17 +52,20 @@ export class Durables {
 
   /**
    * Creates the next epoch's, so that the next owner need not wait for it; returns whether it is as good
-   * as new.
+   * as new. It begins at what is handled, which is committed before the partition is released: what the
+   * commits are behind would come once more, and hold up what is new.
    */
   async prepareNext(): Promise<boolean> {
+    const { creations, lease, handled } = this.#options;
     await this.#tidying.pass();
-    const { delivered } = await createDurableAhead(this.#durable(this.#options.lease.epoch + 1));
+    const next = (): DurableOptions => this.#durable(lease.epoch + 1, handled());
+    const { delivered } = await createDurableAhead(creations, next);
     return delivered.consumer_seq === 0;
   }
 
-  #durable(epoch: number): DurableOptions {
-    const { partition, checkpoint } = this.#options.lease;
-    return { ...this.#options, partition, epoch, after: checkpoint.sequence };
+  #durable(epoch: number, after: number = this.#options.lease.checkpoint.sequence): DurableOptions {
+    const { partition } = this.#options.lease;
+    return { ...this.#options, partition, epoch, after };
   }
 
   async #remove(epoch: number): Promise<void> {
