@@ -1,6 +1,4 @@
 /** A member's pumps: starts and ends the flow of each partition as its lease comes and goes. */
-import { setTimeout as sleep } from "node:timers/promises";
-import type { StreamInfo } from "@nats-io/jetstream";
 import PQueue from "p-queue";
 import { inTime, systemClock } from "../clock.ts";
 import { DocktorError, type ErrorCode } from "../errors.ts";
@@ -24,6 +22,7 @@ import { PoisonOfPartition } from "./dead-letters/poison.ts";
 import { Pump } from "./pump.ts";
 import type { Resources } from "./resources.ts";
 import { StallWatch } from "./stall-watch.ts";
+import { lookAtStream } from "./stream-look.ts";
 
 /** In a TTL, so many times the server shows that it still delivers; two missing ones are noticed. */
 const HEARTBEATS = 3;
@@ -33,9 +32,6 @@ const LONGEST_HEARTBEAT_MS = 5_000;
 
 /** How many bytes of messages a member holds altogether; of each partition at least one message, however large. */
 const MOST_BYTES = 64 * 1_024 * 1_024;
-
-/** How long a new leader of a stream may take to catch up: 5 s. */
-const CATCH_UP = { looks: 20, pauseMs: 250 };
 
 /** What the pumps need. */
 export interface WorkloadOptions {
@@ -62,16 +58,18 @@ export class Workload implements PartitionWork {
   readonly #breather = new Breather();
   readonly #creations = new PQueue({ concurrency: 1 });
   readonly #gaps: GapWatch<Pump>;
-  readonly #look: () => Promise<StreamInfo>;
+  /** The stream as it is after the call. */
+  readonly lookAtStream: (known?: StreamPosition) => Promise<StreamPosition>;
   readonly #stalls: StallWatch<Pump>;
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
     this.#dispatch = dispatchFor(options.handlers, options.settings.concurrency);
-    const { link } = options.resources;
-    this.#look = freshly(() => readStream(link.manager, options.settings.stream));
+    const { resources } = options;
+    const look = freshly(() => readStream(resources.link.manager, options.settings.stream));
+    this.lookAtStream = (known) => lookAtStream(look, resources.replicas, known);
     this.#gaps = new GapWatch({
-      look: this.#look,
+      look,
       pumps: () => this.#working,
       onGap: ({ lease }, gap) => this.#tellGap(lease, gap),
       onError: options.onError,
@@ -100,22 +98,6 @@ export class Workload implements PartitionWork {
   /** The leases being worked on. */
   get leases(): Lease[] {
     return [...this.#pumps.values()].map((pump) => pump.lease);
-  }
-
-  /**
-   * The stream as it is after the call. Of a replicated one, whoever has just come to lead it may not have
-   * caught up: should it end before what is known of it, it is looked at again for a while.
-   */
-  async lookAtStream(known?: StreamPosition): Promise<StreamPosition> {
-    const { replicas } = this.#options.resources;
-    for (let looks = 1; ; looks++) {
-      const { created, state } = await this.#look();
-      const isBehind = created === known?.created && state.last_seq < known.lastSequence;
-      if (!isBehind || replicas === 1 || looks === CATCH_UP.looks) {
-        return { created, lastSequence: state.last_seq };
-      }
-      await sleep(CATCH_UP.pauseMs);
-    }
   }
 
   expect(partition: number, epoch: number): Expected {
