@@ -39,10 +39,14 @@ const batches = (...variants: readonly Partial<Contender>[]): Comparison => ({
   })),
 });
 
-const withPartitions = (partitions: number): Partial<Contender> => ({
-  name: `${partitions} partitions`,
-  load: { ...LOAD, partitions },
-});
+/** Docktor, and the client by itself with the same consumers. */
+const withPartitions = (partitions: number): Partial<Contender>[] => {
+  const load = { ...LOAD, partitions };
+  return [
+    { name: `${partitions} partitions`, load },
+    { name: `${partitions} consumers, by themselves`, side: "partitioned", load },
+  ];
+};
 
 /** By name; the first two are the ones that figures are promised of. */
 export const COMPARISONS: Readonly<Record<string, Comparison>> = {
@@ -56,6 +60,6 @@ export const COMPARISONS: Readonly<Record<string, Comparison>> = {
   "consume, 16 KiB": consume({ payload: 16_384 }),
   "publish, memory": publish({ storage: "memory" }),
   "consume, memory": consume({ storage: "memory" }),
-  partitions: batches(...[16, 1, 128, 1_024].map(withPartitions)),
+  partitions: batches(...[16, 1, 128, 1_024].flatMap(withPartitions)),
   members: batches({ name: "1 member" }, { name: "2 members", members: 2 }),
 };

@@ -65,6 +65,37 @@ export const unacknowledged: Side = (setting, meter) =>
     durable.consume({ max_messages: ASKED_FOR, callback: () => void meter.count++ }),
   );
 
+/** As {@link unacknowledged}, with a consumer for each partition, as docktor has them. */
+export const partitioned: Side = async ({ url, stream, subject, partitions, run }, meter) => {
+  const connection = await connect({ servers: url });
+  const manager = await jetstreamManager(connection);
+  const durables: Durable[] = [];
+  for (let partition = 0; partition < partitions; partition++) {
+    const durable_name = `${run}-${partition}`;
+    const filter_subject = `${subject}.p.${partition}`;
+    await manager.consumers.add(stream, {
+      durable_name,
+      ack_policy: AckPolicy.None,
+      filter_subject,
+    });
+    durables.push(await jetstream(connection).consumers.get(stream, durable_name));
+  }
+  const max_messages = Math.max(100, ASKED_FOR / partitions);
+  const open: Promise<ConsumerMessages>[] = [];
+  return {
+    start: () => {
+      for (const durable of durables) {
+        open.push(durable.consume({ max_messages, callback: () => void meter.count++ }));
+      }
+    },
+    stop: async () => {
+      for (const messages of open) (await messages).stop();
+      await Promise.all(durables.map((durable) => durable.delete()));
+      await connection.close();
+    },
+  };
+};
+
 /** A member of a docktor group with defaults but for the handlers; it has its share before it starts. */
 const docktor =
   (handlersOf: (meter: Meter, started: Promise<void>) => Handlers): Side =>
