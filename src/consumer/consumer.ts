@@ -221,8 +221,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
       if (change.type !== "reconnect") return;
       // Messages on their way were lost with the connection, and watches may be, too.
       this.#membership?.refresh();
-      for (const lease of workload.leases) this.#membership?.reclaim(lease);
-      workload.interruptExpected();
+      workload.interrupt();
     });
   }
 

@@ -45,6 +45,8 @@ export interface PumpOptions {
   breather: Breather;
   /** The member's creations of durables, one at a time. */
   creations: PQueue;
+  /** The member's preparations of hand-overs, one at a time. */
+  preparations: PQueue;
   onCommitted: (sequence: number) => void;
   /** Deliveries broke off although the lease holds: the partition must be claimed anew. */
   onInterrupted: () => void;
@@ -177,8 +179,8 @@ export class Pump implements Watched, Stallable {
     await poison.open();
     if (!(await this.#durables.open())) return expected?.close();
     const delivery = expected ?? this.#options.deliver();
-    this.#delivery = delivery;
     if (this.#ending.signal.aborted) return delivery.close();
+    this.#delivery = delivery;
     delivery.begin(lease.checkpoint.sequence, {
       limit: () => this.#credit.limit,
       held: () => this.#inbox.held,
@@ -195,8 +197,8 @@ export class Pump implements Watched, Stallable {
     this.#durables.tidy();
   }
 
-  /** Makes the next epoch's durable; returns whether it is as good as new. */
-  async prepareNext(): Promise<boolean> {
+  /** Makes the next epoch's durable; returns behind which sequence it begins, or undefined if it will not do. */
+  async prepareNext(): Promise<number | undefined> {
     return await this.#durables.prepareNext();
   }
 

@@ -1,6 +1,6 @@
 /** A member's pumps: starts and ends the flow of each partition as its lease comes and goes. */
 import PQueue from "p-queue";
-import { inTime, systemClock } from "../clock.ts";
+import { aborted, inTime, systemClock } from "../clock.ts";
 import { DocktorError, type ErrorCode } from "../errors.ts";
 import type { LostReason, Tell } from "../events.ts";
 import type { StreamPosition } from "../lease/checkpoint.ts";
@@ -57,6 +57,7 @@ export class Workload implements PartitionWork {
   readonly #expected = new Set<Delivery>();
   readonly #breather = new Breather();
   readonly #creations = new PQueue({ concurrency: 1 });
+  readonly #preparations = new PQueue({ concurrency: 1 });
   readonly #gaps: GapWatch<Pump>;
   /** The stream as it is after the call. */
   readonly lookAtStream: (known?: StreamPosition) => Promise<StreamPosition>;
@@ -113,7 +114,8 @@ export class Workload implements PartitionWork {
   }
 
   /** The connection was cut: what was on its way is lost. */
-  interruptExpected(): void {
+  interrupt(): void {
+    for (const lease of this.leases) this.#options.onInterrupted(lease);
     for (const delivery of this.#expected) delivery.interrupt();
   }
 
@@ -121,7 +123,7 @@ export class Workload implements PartitionWork {
   async start(lease: Lease, expected?: Delivery): Promise<void> {
     const { settings, resources, tell, onInterrupted, onError } = this.#options;
     const { partition, epoch } = lease;
-    await this.#outlive(this.#pumps.get(partition));
+    await this.#outlive(this.#pumps.get(partition), lease.lost);
     this.#tellRestart(lease);
     if (lease.lost.aborted) throw lease.lost.reason;
     tell("partition:claimed", { partition, epoch, sequence: lease.checkpoint.sequence });
@@ -136,10 +138,11 @@ export class Workload implements PartitionWork {
       dispatch: this.#dispatch,
       commit: settings.commit,
       deliver: () => this.#deliver(partition, epoch),
-      limitBytes: () => MOST_BYTES / Math.max(1, this.#pumps.size),
+      limitBytes: () => MOST_BYTES / Math.max(1, this.#pumps.size + this.#expected.size),
       poison: this.#poisonOf(lease),
       breather: this.#breather,
       creations: this.#creations,
+      preparations: this.#preparations,
       onCommitted: (sequence) => tell("commit", { partition, epoch, sequence }),
       onInterrupted: () => onInterrupted(lease),
       onError,
@@ -158,10 +161,10 @@ export class Workload implements PartitionWork {
     // A work queue permits one consumer a subject.
     if (pump === undefined || resources.workQueue) return false;
     try {
-      const unused = await pump.prepareNext();
+      const after = await pump.prepareNext();
       const { created, lastSequence } = await this.lookAtStream();
-      const { checkpoint } = lease;
-      return unused && created === checkpoint.created && lastSequence >= checkpoint.sequence;
+      const same = created === lease.checkpoint.created;
+      return after !== undefined && same && lastSequence >= after;
     } catch {
       // The next owner does it itself.
       return false;
@@ -217,9 +220,10 @@ export class Workload implements PartitionWork {
    * Waits for handlers that have outlived an earlier lease: one at a time, in order. One that does not
    * heed its signal may not hold the partition for ever, though: another member would go on, too.
    */
-  async #outlive(pump: Pump | undefined): Promise<void> {
+  async #outlive(pump: Pump | undefined, lost: AbortSignal): Promise<void> {
     if (pump !== undefined) {
-      await inTime(systemClock, this.#options.settings.drainTimeoutMs, pump.abort());
+      const over = Promise.race([pump.abort(), aborted(lost)]);
+      await inTime(systemClock, this.#options.settings.drainTimeoutMs, over);
     }
   }
 

@@ -13,11 +13,11 @@ import type { GroupView } from "../lease/view.ts";
 /** How long to wait before trying again what the server did not answer. */
 const RETRY_MS = 250;
 
-/** Work that is expected: its partition is being claimed. One of the two is called. */
+/** Work that is expected: its partition is being claimed. */
 export interface Expected {
   /** As {@link PartitionWork.start}. */
   start(lease: Lease): Promise<void>;
-  /** The claim has come to nothing. */
+  /** It comes to nothing: the partition is not claimed, or work on it did not start. */
   close(): void;
 }
 
@@ -169,8 +169,8 @@ export class Ownership {
     try {
       const { durableSettings } = work;
       const seen = view.lease(partition);
-      // Beside the claim, as a hand-over is as long as its round trips.
-      if (isPrepared(seen, durableSettings)) {
+      // Beside the claim, as a hand-over is as long as its round trips; and only by the one that it is meant for.
+      if (isPrepared(seen, durableSettings) && seen.record.next === session.memberId) {
         expected = work.expect(partition, seen.record.epoch + 1);
       }
       const options = { store, session, partition, seen, lookAtStream, durableSettings };

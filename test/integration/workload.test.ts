@@ -175,11 +175,21 @@ describeOnEachServer("a member's work on a partition", ({ start }) => {
     const { url } = await start();
     await open(url);
     const { expected, lease } = await expectAndClaim(url);
-    workload.interruptExpected();
+    workload.interrupt();
+    expect(told).toEqual([]);
     await expected.start(lease);
     await eventually("it is interrupted", () => told.includes("interrupted"));
-    workload.interruptExpected();
     expect(told).toEqual(["partition:claimed", "interrupted"]);
+  });
+
+  test("that was expected, and goes on, is interrupted once when the connection is cut", async () => {
+    const { url } = await start();
+    await open(url);
+    const { expected, lease } = await expectAndClaim(url);
+    await expected.start(lease);
+    told = [];
+    workload.interrupt();
+    expect(told).toEqual(["interrupted"]);
   });
 
   test("that was expected in vain leaves nothing open", async () => {

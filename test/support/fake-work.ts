@@ -27,13 +27,17 @@ export class FakeWork implements PartitionWork {
   expect(partition: number, epoch: number): Expected {
     this.#log.push(`expect ${partition} in epoch ${epoch}`);
     return {
-      start: (lease) => this.start(lease),
+      start: (lease) => this.#start(lease, ", as expected"),
       close: () => this.#log.push(`do not expect ${partition} in epoch ${epoch}`),
     };
   }
 
   async start(lease: Lease): Promise<void> {
-    this.#log.push(`start ${lease.partition} in epoch ${lease.epoch}`);
+    await this.#start(lease);
+  }
+
+  async #start(lease: Lease, how = ""): Promise<void> {
+    this.#log.push(`start ${lease.partition} in epoch ${lease.epoch}${how}`);
     this.#leases.set(lease.partition, lease);
     await this.onStart(lease);
   }

@@ -12,6 +12,8 @@ let acked: number[];
 let interruptions: number;
 /** Whether there is no room for more. */
 let full: boolean;
+/** Whether what is handed over takes up room. */
+let keeps: boolean;
 /** How many may be held. */
 let room: number;
 let committed: number;
@@ -23,8 +25,9 @@ let server: FakeConnection;
 
 beforeEach(() => open());
 
-function open({ workQueue = false, begun = true } = {}): void {
+function open({ workQueue = false, begun = true, first = 1 } = {}): void {
   [handedOver, acked, interruptions, full, room] = [[], [], 0, false, 1];
+  keeps = false;
   committed = AFTER;
   server = new FakeConnection();
   receive = (deliverySequence, seq, pending = 0) => {
@@ -35,7 +38,7 @@ function open({ workQueue = false, begun = true } = {}): void {
     stream: "S",
     durable: "G-p0-e1",
     heartbeatMs: 500,
-    first: { messages: 1, bytes: 1e6 },
+    first: { messages: first, bytes: 1e6 },
     workQueue,
   });
   if (begun) begin();
@@ -46,7 +49,7 @@ function begin(): void {
   delivery.begin(AFTER, {
     // One is asked for at a time: what has just come counts, too.
     limit: () => room,
-    held: () => (full ? room : 0),
+    held: () => (full ? room : keeps ? handedOver.length : 0),
     limitBytes: () => 1e6,
     heldBytes: () => 0,
     onMessage: ({ seq }) => handedOver.push(seq),
@@ -188,11 +191,30 @@ describe("a delivery that was asked for before it is known where it begins", () 
   });
 
   test("asks for no more than at first, and for more once it begins", () => {
-    expect(server.asked).toEqual([1]);
+    expect([server.asked, server.askedBytes]).toEqual([[1], [1e6]]);
     receive(1, AFTER + 1);
     expect(server.asked).toEqual([1]);
     begin();
     expect(server.asked).toEqual([1, 2]);
+  });
+
+  test("asks for no more while what was handled already is left out, and what is not has to come", () => {
+    delivery.close();
+    open({ begun: false, first: 4 });
+    for (let number = 1; number <= 4; number++) receive(number, AFTER - 2 + number);
+    [room, keeps] = [4, true];
+    begin();
+    // Two of the four take up room; only then is it counted how much there is.
+    expect(handedOver).toEqual([AFTER + 1, AFTER + 2]);
+    expect(server.asked).toEqual([4, 2]);
+  });
+
+  test("asks for what is larger than all that may come at first alone", () => {
+    server.say(409, "Message Size Exceeds MaxBytes");
+    expect([server.asked, server.askedBytes]).toEqual([
+      [1, 1],
+      [1e6, undefined],
+    ]);
   });
 
   test.each([

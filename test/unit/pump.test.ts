@@ -40,11 +40,15 @@ let errors: string[];
 let interruptions: number;
 let server: FakeConnection;
 let pump: Pump;
+/** The durables that were made, with the sequence where they begin. */
+let made: [name: string, start: number | undefined][];
+let preparations: PQueue;
 
 beforeEach(() => {
   [clock, lost, trusted] = [new ManualClock(), new AbortController(), true];
   [commits, acks, calls, ends, errors] = [[], [], [], new Map(), []];
   onCommit = () => Promise.resolve();
+  [made, preparations] = [[], new PQueue({ concurrency: 1 })];
   interruptions = 0;
   workQueue = false;
 });
@@ -75,8 +79,10 @@ async function flow(concurrency?: KeyConcurrency, window = WINDOW): Promise<void
   const link = {
     manager: {
       consumers: {
-        add: (_stream: string, config: object) =>
-          Promise.resolve({ config, delivered: { consumer_seq: 0 } }),
+        add: (_stream: string, config: { durable_name: string; opt_start_seq?: number }) => {
+          made.push([config.durable_name, config.opt_start_seq]);
+          return Promise.resolve({ config, delivered: { consumer_seq: 0 } });
+        },
         delete: () => Promise.resolve(true),
       },
     },
@@ -119,6 +125,7 @@ async function flow(concurrency?: KeyConcurrency, window = WINDOW): Promise<void
     }),
     breather: new Breather(),
     creations: new PQueue({ concurrency: 1 }),
+    preparations,
     onCommitted: () => {},
     onInterrupted: () => interruptions++,
     onError: ({ code }) => errors.push(code),
@@ -237,6 +244,36 @@ describe("a hand-over", () => {
     await end("a2");
     await finished;
     expect([calls, commits]).toEqual([["a1", "b3", "a2"], [3]]);
+  });
+});
+
+describe("the next epoch's durable", () => {
+  test("begins behind what is handled when its turn has come, though nothing is committed", async () => {
+    await flow(undefined, 100);
+    preparations.pause();
+    await come("a1", "b2", "c3");
+    const prepared = pump.prepareNext();
+    await end("a1");
+    await end("b2");
+    preparations.start();
+    expect(await prepared).toBe(2);
+    expect([made, commits]).toEqual([
+      [
+        ["G-p0-e1", 1],
+        ["G-p0-e2", 3],
+      ],
+      [],
+    ]);
+  });
+
+  test("is not made any more once the partition is given up: whoever waited has gone on without it", async () => {
+    await flow();
+    preparations.pause();
+    const prepared = pump.prepareNext();
+    await pump.finish();
+    preparations.start();
+    await expect(prepared).rejects.toThrow();
+    expect(made).toEqual([["G-p0-e1", 1]]);
   });
 });
 

@@ -92,7 +92,7 @@ describe("a claim of a partition that its owner before has prepared", () => {
     await group.put(0, { epoch: 3, next: "a", prepared });
     await group.commit(0, 3);
     await group.join(1);
-    expect(group.work.news()).toEqual(["start 0 in epoch 4"]);
+    expect(group.work.news()).toEqual(["start 0 in epoch 4, as expected"]);
     expect.assertions(2);
   });
 
@@ -101,6 +101,27 @@ describe("a claim of a partition that its owner before has prepared", () => {
     await group.put(0, { epoch: 3, next: "a", prepared: "explicit 1024" });
     await group.join(1);
     expect(group.work.news()).toEqual(["start 0 in epoch 4"]);
+  });
+
+  test("asks for none if it was prepared for another member, which may be about to claim it", async () => {
+    await group.roster({ a: {} });
+    await group.put(0, { epoch: 3, next: "b", prepared });
+    await group.commit(0, 3);
+    await group.join(1);
+    expect(group.work.news()).toEqual(["start 0 in epoch 4"]);
+  });
+
+  test("asks no longer when all is aborted meanwhile", async () => {
+    const { passed, open } = group.gate();
+    group.onWrite = passed;
+    await group.roster({ a: {} });
+    await group.put(0, { epoch: 3, next: "a", prepared });
+    await group.commit(0, 3);
+    const rebalancer = await group.join(1);
+    rebalancer.abort(new DocktorError("CLOSED", "closed"));
+    open();
+    await group.settled();
+    expect(group.work.news()).toEqual([expects, "do not expect 0 in epoch 4"]);
   });
 
   test("asks no longer when another member was faster", async () => {

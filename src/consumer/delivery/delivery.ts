@@ -39,8 +39,10 @@ export class Delivery {
   readonly #reader = new DeliveryReader();
   readonly #pull: Pull;
   #receiver: Receiver | undefined;
-  /** What has happened before there was a receiver. */
+  /** What has happened and waits for a receiver. */
   readonly #kept: (() => void)[] = [];
+  /** How many messages are among it, and how many bytes they have. */
+  #keptMessages = 0;
   #keptBytes = 0;
   #after = 0;
   #sequence = 0;
@@ -67,9 +69,9 @@ export class Delivery {
     this.#pull = new Pull({
       ...options,
       limit: () => this.#receiver?.limit() ?? options.first.messages,
-      held: () => this.#receiver?.held() ?? this.#kept.length,
+      held: () => this.#keptMessages + (this.#receiver?.held() ?? 0),
       limitBytes: () => this.#receiver?.limitBytes() ?? options.first.bytes,
-      heldBytes: () => this.#receiver?.heldBytes() ?? this.#keptBytes,
+      heldBytes: () => this.#keptBytes + (this.#receiver?.heldBytes() ?? 0),
       onMessage: (raw) => this.#onMessage(raw),
       onIdle: () =>
         this.#inTurn(() => {
@@ -148,7 +150,7 @@ export class Delivery {
     return started ? [...gaps, gap] : [gap, ...gaps];
   }
 
-  /** Nothing more will come in order: ends the flow and says so. */
+  /** Nothing more will come in order: ends the flow and says so, once there is a receiver. */
   interrupt(): void {
     this.#inTurn(() => {
       if (this.#closed) return;
@@ -166,8 +168,14 @@ export class Delivery {
   #onMessage(raw: Msg): void {
     const { idle } = this.#pull;
     if (this.#receiver !== undefined) return this.#receive(raw, idle);
-    this.#keptBytes += sizeOf(raw);
-    this.#kept.push(() => this.#receive(raw, idle));
+    const size = sizeOf(raw);
+    this.#keptMessages++;
+    this.#keptBytes += size;
+    this.#kept.push(() => {
+      this.#keptMessages--;
+      this.#keptBytes -= size;
+      this.#receive(raw, idle);
+    });
   }
 
   /** Does it now or, when there is no receiver yet, once there is one. */

@@ -1,4 +1,5 @@
 /** The durables of one partition, in the hands of the owner of one epoch: its own, the next, and past ones. */
+import type PQueue from "p-queue";
 import type { Clock } from "../../clock.ts";
 import type { Lease } from "../../lease/lease.ts";
 import { durableName } from "../../partition/names.ts";
@@ -11,6 +12,8 @@ export interface DurablesOptions extends Omit<DurableOptions, "partition" | "epo
   lease: Lease;
   /** Everything up to this sequence is handled. */
   handled: () => number;
+  /** This member's preparations of hand-overs, one at a time. */
+  preparations: PQueue;
   /** Aborts when the partition is given up. */
   ended: AbortSignal;
   onError: (error: unknown) => void;
@@ -51,16 +54,21 @@ export class Durables {
   }
 
   /**
-   * Creates the next epoch's, so that the next owner need not wait for it; returns whether it is as good
-   * as new. It begins at what is handled, which is committed before the partition is released: what the
-   * commits are behind would come once more, and hold up what is new.
+   * Creates the next epoch's, so that the next owner need not wait for it; returns behind which sequence it
+   * begins, or undefined when it is not as good as new. That is what is handled, which is committed before the
+   * partition is released: what the commits are behind would come once more, and hold up what is new.
    */
-  async prepareNext(): Promise<boolean> {
-    const { creations, lease, handled } = this.#options;
+  async prepareNext(): Promise<number | undefined> {
+    const { preparations, lease, handled, ended } = this.#options;
     await this.#tidying.pass();
-    const next = (): DurableOptions => this.#durable(lease.epoch + 1, handled());
-    const { delivered } = await createDurableAhead(creations, next);
-    return delivered.consumer_seq === 0;
+    let after = 0;
+    const { delivered } = await createDurableAhead(preparations, () => {
+      // Who waited for it may have gone on without it.
+      ended.throwIfAborted();
+      after = handled();
+      return this.#durable(lease.epoch + 1, after);
+    });
+    return delivered.consumer_seq === 0 ? after : undefined;
   }
 
   #durable(epoch: number, after: number = this.#options.lease.checkpoint.sequence): DurableOptions {
