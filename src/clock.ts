@@ -62,6 +62,7 @@ export async function inTime<T>(
   try {
     return await Promise.race([step, overdue]);
   } finally {
+    // Without a reason it would build an error with a stack, at each hand-over.
     taken.abort("in time");
     step.catch(() => undefined);
   }

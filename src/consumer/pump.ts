@@ -2,7 +2,6 @@
  * One partition's messages, from its durable through the handler to the commit, for as
  * long as its lease lasts.
  */
-import type PQueue from "p-queue";
 import { type Clock, slept } from "../clock.ts";
 import { type DocktorError, toDocktorError } from "../errors.ts";
 import type { Lease } from "../lease/lease.ts";
@@ -13,6 +12,7 @@ import { Credit, mostHeld } from "./delivery/credit.ts";
 import type { Delivered } from "./delivery/delivered.ts";
 import type { Delivery, Gap } from "./delivery/delivery.ts";
 import type { Dispatch, Intake } from "./handling/dispatch.ts";
+import type { Queues } from "./delivery/durable.ts";
 import { Durables } from "./delivery/durables.ts";
 import type { Watched } from "./gap-watch.ts";
 import { type Call, Handling, type Outcome } from "./handling/handling.ts";
@@ -43,10 +43,8 @@ export interface PumpOptions {
   poison: PoisonOfPartition;
   /** The member's: its handlers share one event loop. */
   breather: Breather;
-  /** The member's creations of durables, one at a time. */
-  creations: PQueue;
-  /** The member's preparations of hand-overs, one at a time. */
-  preparations: PQueue;
+  /** The member's. */
+  queues: Queues;
   onCommitted: (sequence: number) => void;
   /** Deliveries broke off although the lease holds: the partition must be claimed anew. */
   onInterrupted: () => void;
@@ -101,6 +99,7 @@ export class Pump implements Watched, Stallable {
     const { window } = options.commit;
     this.#durables = new Durables({
       ...options,
+      ...options.queues,
       maxAckPending: window + mostHeld(window),
       handled: () => this.#progress.floor?.seq ?? this.lease.checkpoint.sequence,
       ended: this.#ending.signal,

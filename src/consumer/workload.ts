@@ -13,7 +13,7 @@ import { DeadLetterStream } from "./dead-letters/dead-letter-stream.ts";
 import { firstHeld } from "./delivery/credit.ts";
 import { Delivery, type Gap } from "./delivery/delivery.ts";
 import { type Dispatch, dispatchFor } from "./handling/dispatch.ts";
-import { DURABLE_SETTINGS } from "./delivery/durable.ts";
+import { DURABLE_SETTINGS, type Queues } from "./delivery/durable.ts";
 import { freshly } from "./freshly.ts";
 import { GapWatch } from "./gap-watch.ts";
 import type { Handlers } from "./handlers.ts";
@@ -56,8 +56,10 @@ export class Workload implements PartitionWork {
   /** What was asked for ahead of a claim. */
   readonly #expected = new Set<Delivery>();
   readonly #breather = new Breather();
-  readonly #creations = new PQueue({ concurrency: 1 });
-  readonly #preparations = new PQueue({ concurrency: 1 });
+  readonly #queues: Queues = {
+    creations: new PQueue({ concurrency: 1 }),
+    preparations: new PQueue({ concurrency: 1 }),
+  };
   readonly #gaps: GapWatch<Pump>;
   /** The stream as it is after the call. */
   readonly lookAtStream: (known?: StreamPosition) => Promise<StreamPosition>;
@@ -141,8 +143,7 @@ export class Workload implements PartitionWork {
       limitBytes: () => MOST_BYTES / Math.max(1, this.#pumps.size + this.#expected.size),
       poison: this.#poisonOf(lease),
       breather: this.#breather,
-      creations: this.#creations,
-      preparations: this.#preparations,
+      queues: this.#queues,
       onCommitted: (sequence) => tell("commit", { partition, epoch, sequence }),
       onInterrupted: () => onInterrupted(lease),
       onError,
@@ -163,8 +164,10 @@ export class Workload implements PartitionWork {
     try {
       const after = await pump.prepareNext();
       const { created, lastSequence } = await this.lookAtStream();
-      const same = created === lease.checkpoint.created;
-      return after !== undefined && same && lastSequence >= after;
+      const sameStream = created === lease.checkpoint.created;
+      // Commits go on meanwhile.
+      const reached = Math.max(after ?? Infinity, lease.checkpoint.sequence);
+      return sameStream && lastSequence >= reached;
     } catch {
       // The next owner does it itself.
       return false;
@@ -218,7 +221,8 @@ export class Workload implements PartitionWork {
 
   /**
    * Waits for handlers that have outlived an earlier lease: one at a time, in order. One that does not
-   * heed its signal may not hold the partition for ever, though: another member would go on, too.
+   * heed its signal may not hold the partition for ever, though: another member would go on, too. Nor does it
+   * wait once the new lease is lost: what was asked for ahead would stay open.
    */
   async #outlive(pump: Pump | undefined, lost: AbortSignal): Promise<void> {
     if (pump !== undefined) {

@@ -57,7 +57,8 @@ export class Lease {
     this.partition = options.partition;
     this.epoch = epoch;
     this.checkpoint = checkpoint;
-    this.prepared = isPrepared(options.seen, options.durableSettings);
+    const { seen, session, durableSettings } = options;
+    this.prepared = isPrepared(seen, session.memberId, durableSettings);
     this.lost = this.#lost.signal;
     this.#store = options.store;
     this.#session = options.session;
@@ -92,7 +93,7 @@ export class Lease {
       partition,
       epoch,
       read,
-      ...(isPrepared(seen, durableSettings) ? {} : { lookAtStream }),
+      ...(isPrepared(seen, session.memberId, durableSettings) ? {} : { lookAtStream }),
     });
     const lease = new Lease(options, epoch, revision, checkpoint);
     // A claimer that was held up since it looked at its session owns nothing any more.
@@ -162,12 +163,16 @@ export class Lease {
   }
 }
 
-/** Whether nothing needs to be looked at: a durable that will not be used vouches for nothing. */
+/**
+ * Whether the release vouches for durable and stream. For nobody but the one it is meant for, who may have used the
+ * durable already; and a durable that will not be used vouches for nothing.
+ */
 export function isPrepared(
   seen: LeaseEntry | undefined,
+  memberId: string,
   durableSettings: string,
-): seen is LeaseEntry {
-  return seen?.record.prepared === durableSettings;
+): boolean {
+  return seen?.record.next === memberId && seen.record.prepared === durableSettings;
 }
 
 function untrusted(partition: number, session: Session): DocktorError {

@@ -169,8 +169,8 @@ export class Ownership {
     try {
       const { durableSettings } = work;
       const seen = view.lease(partition);
-      // Beside the claim, as a hand-over is as long as its round trips; and only by the one that it is meant for.
-      if (isPrepared(seen, durableSettings) && seen.record.next === session.memberId) {
+      // Beside the claim, as a hand-over is as long as its round trips.
+      if (seen !== undefined && isPrepared(seen, session.memberId, durableSettings)) {
         expected = work.expect(partition, seen.record.epoch + 1);
       }
       const options = { store, session, partition, seen, lookAtStream, durableSettings };

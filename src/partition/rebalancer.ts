@@ -1,7 +1,7 @@
 /**
  * One member's part in a rebalance: it compares what it owns with what the assignment
  * gives it, releases the surplus and claims the rest. There is no leader; a wrong view
- * costs a lost compare-and-set, or a partition that is claimed twice, and nothing more.
+ * costs a lost compare-and-set, or one claim more by the same member, and nothing more.
  */
 import type { DocktorError } from "../errors.ts";
 import type { Lease } from "../lease/lease.ts";

@@ -59,7 +59,7 @@ async function leavePrepared(
   const leases = await findBucket(connection, leasesBucket(STREAM, GROUP));
   const free = (await leases?.get(leaseKey(0))) ?? expect.fail("there is no lease");
   await createDurable({ ...optionsOn(connection), epoch: 2, ...settings });
-  await leases?.write(leaseKey(0), { epoch: 1, prepared }, free.revision);
+  await leases?.write(leaseKey(0), { epoch: 1, next: "b", prepared }, free.revision);
 }
 
 describeOnEachServer("opening the durable of an epoch", ({ start }) => {

@@ -150,7 +150,7 @@ export class Delivery {
     return started ? [...gaps, gap] : [gap, ...gaps];
   }
 
-  /** Nothing more will come in order: ends the flow and says so, once there is a receiver. */
+  /** Nothing more will come in order: once there is a receiver, ends the flow and says so. */
   interrupt(): void {
     this.#inTurn(() => {
       if (this.#closed) return;

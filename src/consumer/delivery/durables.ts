@@ -1,9 +1,14 @@
 /** The durables of one partition, in the hands of the owner of one epoch: its own, the next, and past ones. */
-import type PQueue from "p-queue";
 import type { Clock } from "../../clock.ts";
 import type { Lease } from "../../lease/lease.ts";
 import { durableName } from "../../partition/names.ts";
-import { createDurableAhead, type DurableOptions, openDurable, removeDurable } from "./durable.ts";
+import {
+  createDurableAhead,
+  type DurableOptions,
+  openDurable,
+  type Queues,
+  removeDurable,
+} from "./durable.ts";
 import { Tidying } from "./tidying.ts";
 
 /** What an owner's durables need. */
@@ -12,8 +17,7 @@ export interface DurablesOptions extends Omit<DurableOptions, "partition" | "epo
   lease: Lease;
   /** Everything up to this sequence is handled. */
   handled: () => number;
-  /** This member's preparations of hand-overs, one at a time. */
-  preparations: PQueue;
+  preparations: Queues["preparations"];
   /** Aborts when the partition is given up. */
   ended: AbortSignal;
   onError: (error: unknown) => void;
@@ -55,14 +59,14 @@ export class Durables {
 
   /**
    * Creates the next epoch's, so that the next owner need not wait for it; returns behind which sequence it
-   * begins, or undefined when it is not as good as new. That is what is handled, which is committed before the
-   * partition is released: what the commits are behind would come once more, and hold up what is new.
+   * begins, or undefined when it is not as good as new. It begins behind what is *handled*, not behind what is
+   * committed: what lies between would come again ahead of what is new. The commit precedes the release.
    */
   async prepareNext(): Promise<number | undefined> {
-    const { preparations, lease, handled, ended } = this.#options;
+    const { lease, handled, ended } = this.#options;
     await this.#tidying.pass();
     let after = 0;
-    const { delivered } = await createDurableAhead(preparations, () => {
+    const { delivered } = await createDurableAhead(this.#options, () => {
       // Who waited for it may have gone on without it.
       ended.throwIfAborted();
       after = handled();
