@@ -11,7 +11,15 @@ function contenders(load: Partial<Load>, ...sides: readonly string[]): Contender
 
 const publish = (load: Partial<Load> = {}): Comparison => ({
   kind: "publish",
-  contenders: contenders(load, "idiomatic", "tuned", "unacknowledged", "publish", "publishMany"),
+  contenders: contenders(
+    load,
+    "idiomatic",
+    "tuned",
+    "tunedWithIds",
+    "unacknowledged",
+    "publish",
+    "publishMany",
+  ),
 });
 
 const consume = (load: Partial<Load> = {}): Comparison => ({

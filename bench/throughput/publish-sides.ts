@@ -2,6 +2,7 @@
 import { jetstream } from "@nats-io/jetstream";
 import { connect, headers, type MsgHdrs, type NatsConnection } from "@nats-io/transport-node";
 import { type MessageToPublish, partitionOf, Producer } from "../../src/index.ts";
+import type { Meter } from "./meter.ts";
 import { KEYS, type Ready, type Setting, type Side } from "./side.ts";
 
 /** How many messages the raw sides have under way. */
@@ -66,8 +67,26 @@ export const idiomatic: Side = async (setting, meter) => {
 };
 
 /** An inbox for all acks, and a window. */
-export const tuned: Side = async (setting, meter) => {
-  const [messages, data] = [messagesOf(setting), new Uint8Array(setting.payload)];
+export const tuned: Side = (setting, meter) => windowed(setting, meter, messagesOf(setting));
+
+/** The same, each message with an id of its own, by which the stream stores it once: what docktor does, too. */
+export const tunedWithIds: Side = (setting, meter) => {
+  let sent = 0;
+  return windowed(setting, meter, messagesOf(setting), (given) => {
+    const made = headers();
+    made.set("Nats-Msg-Id", `${setting.run}-${sent++}`);
+    if (given !== undefined) made.set("Docktor-Key", given.get("Docktor-Key"));
+    return made;
+  });
+};
+
+async function windowed(
+  setting: Setting,
+  meter: Meter,
+  messages: readonly Prepared[],
+  headersFrom = (given: MsgHdrs | undefined): MsgHdrs | undefined => given,
+): Promise<Ready> {
+  const data = new Uint8Array(setting.payload);
   return await looping(setting, async (connection, stopped) => {
     let [sent, acked] = [0, 0];
     let wake = (): void => {};
@@ -80,11 +99,16 @@ export const tuned: Side = async (setting, meter) => {
       },
     });
     while (!stopped()) {
-      while (sent - acked < TUNED_WINDOW) send(connection, messages, data, sent++, inbox);
+      while (sent - acked < TUNED_WINDOW) {
+        const { subject, headers: given } = messages[sent++ % messages.length] ?? { subject: "" };
+        const made = headersFrom(given);
+        const options = made === undefined ? { reply: inbox } : { reply: inbox, headers: made };
+        connection.publish(subject, data, options);
+      }
       await new Promise<void>((resolve) => (wake = resolve));
     }
   });
-};
+}
 
 /** Nothing is acknowledged: the server is only seen to keep up. */
 export const unacknowledged: Side = async (setting, meter) => {
@@ -92,7 +116,10 @@ export const unacknowledged: Side = async (setting, meter) => {
   return await looping(setting, async (connection, stopped) => {
     let seen: Promise<void> = Promise.resolve();
     for (let sent = 0; !stopped(); ) {
-      for (let i = 0; i < UNACKED; i++) send(connection, messages, data, sent++, undefined);
+      for (let i = 0; i < UNACKED; i++) {
+        const { subject, headers: given } = messages[sent++ % messages.length] ?? { subject: "" };
+        connection.publish(subject, data, given === undefined ? {} : { headers: given });
+      }
       await seen;
       seen = connection.flush().then(() => {
         meter.count += UNACKED;
@@ -101,20 +128,6 @@ export const unacknowledged: Side = async (setting, meter) => {
     await seen;
   });
 };
-
-function send(
-  connection: NatsConnection,
-  messages: readonly Prepared[],
-  data: Uint8Array,
-  n: number,
-  reply: string | undefined,
-): void {
-  const { subject, headers: given } = messages[n % messages.length] ?? { subject: "" };
-  connection.publish(subject, data, {
-    ...(given === undefined ? {} : { headers: given }),
-    ...(reply === undefined ? {} : { reply }),
-  });
-}
 
 /** Docktor's producer, in a loop until it is stopped. */
 async function producing(

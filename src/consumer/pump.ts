@@ -117,7 +117,7 @@ export class Pump implements Watched, Stallable {
       readReplay: (delivered) => this.#handling.read(delivered),
       onEmpty: () => {
         // The wait for the first message says nothing of the handler.
-        if (this.#delivery?.begun !== true || !this.#delivery.behind) return;
+        if (this.#delivery?.receivedAny !== true || !this.#delivery.behind) return;
         this.#credit.starved();
         this.#delivery.more();
       },
@@ -220,7 +220,7 @@ export class Pump implements Watched, Stallable {
       // Else a partition without messages would carry its past durables along for ever.
       const { checkpoint } = this.lease;
       if (checkpoint.previous !== undefined && !this.#committed) {
-        await this.lease.commit(this.#delivery?.begun ? checkpoint.sequence : this.position);
+        await this.lease.commit(this.#delivery?.receivedAny ? checkpoint.sequence : this.position);
       }
     } finally {
       this.#committer.stop();

@@ -239,7 +239,7 @@ export class Workload implements PartitionWork {
       durable: durableName(settings.group, partition, epoch),
       workQueue: resources.workQueue,
       heartbeatMs: heartbeatMs(settings.ttlMs, resources.partitions),
-      first: {
+      askedAhead: {
         messages: firstHeld(settings.commit.window),
         // Those of all partitions may be asked for at once.
         bytes: MOST_BYTES / resources.partitions,

@@ -38,7 +38,7 @@ function open({ workQueue = false, begun = true, first = 1 } = {}): void {
     stream: "S",
     durable: "G-p0-e1",
     heartbeatMs: 500,
-    first: { messages: first, bytes: 1e6 },
+    askedAhead: { messages: first, bytes: 1e6 },
     workQueue,
   });
   if (begun) begin();
@@ -75,11 +75,11 @@ afterEach(() => delivery.close());
 
 describe("a delivery", () => {
   test("hands messages over in order, from behind what was handled", () => {
-    expect([delivery.begun, delivery.position]).toEqual([false, AFTER]);
+    expect([delivery.receivedAny, delivery.position]).toEqual([false, AFTER]);
     receive(1, 4);
     receive(2, 9);
     expect(handedOver).toEqual([4, 9]);
-    expect([delivery.begun, delivery.position]).toEqual([true, 9]);
+    expect([delivery.receivedAny, delivery.position]).toEqual([true, 9]);
     expect([acked, interruptions]).toEqual([[], 0]);
   });
 

@@ -1,6 +1,46 @@
 /** How durables are made ahead of hand-overs. */
+import { setTimeout as sleep } from "node:timers/promises";
+import PQueue from "p-queue";
 import { expect, test } from "vitest";
-import { restAfter } from "../../src/consumer/delivery/durable.ts";
+import {
+  createDurable,
+  createDurableAhead,
+  type DurableOptions,
+  restAfter,
+} from "../../src/consumer/delivery/durable.ts";
+import type { Link } from "../../src/nats/connection.ts";
+
+test("a partition that has no durable does not wait for preparations, nor for the rests between them", async () => {
+  const made: string[] = [];
+  const add = async (_stream: string, { durable_name }: { durable_name: string }) => {
+    made.push(durable_name);
+    // What the server takes, and the rest goes by.
+    await sleep(20);
+    return { delivered: { consumer_seq: 0 } };
+  };
+  const queues = {
+    creations: new PQueue({ concurrency: 1 }),
+    preparations: new PQueue({ concurrency: 1 }),
+  };
+  const of = (epoch: number): DurableOptions => ({
+    link: { manager: { consumers: { add } } } as unknown as Link,
+    stream: "S",
+    workQueue: false,
+    subject: "s",
+    group: "G",
+    partition: 0,
+    epoch,
+    after: 0,
+    maxAckPending: 1,
+    creations: queues.creations,
+  });
+  const first = createDurableAhead(queues, () => of(1));
+  const second = createDurableAhead(queues, () => of(2));
+  await first;
+  await createDurable(of(3));
+  await second;
+  expect(made).toEqual(["G-p0-e1", "G-p0-e3", "G-p0-e2"]);
+});
 
 test.each([
   ["eight times as long as one took", { tookMs: 5, waiting: 0, restMs: 40 }],

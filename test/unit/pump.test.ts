@@ -42,13 +42,15 @@ let server: FakeConnection;
 let pump: Pump;
 /** The durables that were made, with the sequence where they begin. */
 let made: [name: string, start: number | undefined][];
+/** The durables that were removed. */
+let removed: string[];
 let preparations: PQueue;
 
 beforeEach(() => {
   [clock, lost, trusted] = [new ManualClock(), new AbortController(), true];
   [commits, acks, calls, ends, errors] = [[], [], [], new Map(), []];
   onCommit = () => Promise.resolve();
-  [made, preparations] = [[], new PQueue({ concurrency: 1 })];
+  [made, removed, preparations] = [[], [], new PQueue({ concurrency: 1 })];
   interruptions = 0;
   workQueue = false;
 });
@@ -61,7 +63,11 @@ afterEach(() => {
 const settled = (): Promise<void> => clock.advance(0);
 
 /** Starts the flow behind sequence 0. */
-async function flow(concurrency?: KeyConcurrency, window = WINDOW): Promise<void> {
+async function flow(
+  concurrency?: KeyConcurrency,
+  window = WINDOW,
+  { ahead = false } = {},
+): Promise<void> {
   const lease = {
     partition: 0,
     epoch: 1,
@@ -83,7 +89,10 @@ async function flow(concurrency?: KeyConcurrency, window = WINDOW): Promise<void
           made.push([config.durable_name, config.opt_start_seq]);
           return Promise.resolve({ config, delivered: { consumer_seq: 0 } });
         },
-        delete: () => Promise.resolve(true),
+        delete: (_stream: string, name: string) => {
+          removed.push(name);
+          return Promise.resolve(true);
+        },
       },
     },
     connection: server.asConnection,
@@ -95,6 +104,15 @@ async function flow(concurrency?: KeyConcurrency, window = WINDOW): Promise<void
       ends.set(name, (error) => (error === undefined ? resolve() : reject(error)));
     });
   };
+  const deliver = (): Delivery =>
+    new Delivery({
+      link: link as unknown as Link,
+      stream: "S",
+      durable: "G-p0-e1",
+      workQueue,
+      heartbeatMs: HEARTBEAT_MS,
+      askedAhead: { messages: firstHeld(window), bytes: LIMIT_BYTES },
+    });
   pump = new Pump({
     clock,
     link: link as unknown as Link,
@@ -106,15 +124,7 @@ async function flow(concurrency?: KeyConcurrency, window = WINDOW): Promise<void
     dispatch: dispatchFor({ eachMessage }, concurrency),
     commit: { intervalMs: 60_000, window },
     limitBytes: () => LIMIT_BYTES,
-    deliver: () =>
-      new Delivery({
-        link: link as unknown as Link,
-        stream: "S",
-        durable: "G-p0-e1",
-        workQueue,
-        heartbeatMs: HEARTBEAT_MS,
-        first: { messages: firstHeld(window), bytes: LIMIT_BYTES },
-      }),
+    deliver,
     poison: new PoisonOfPartition({
       settings: { policy: "block", maxAttempts: 10 },
       letters: () => expect.fail("nothing is set aside"),
@@ -129,7 +139,7 @@ async function flow(concurrency?: KeyConcurrency, window = WINDOW): Promise<void
     onInterrupted: () => interruptions++,
     onError: ({ code }) => errors.push(code),
   });
-  await pump.start();
+  await pump.start(ahead ? deliver() : undefined);
 }
 
 /** Has messages delivered, each named by its key and its sequence; `?` asks another group for a replay. */
@@ -189,6 +199,12 @@ describe("a partition that another may own by now", () => {
 });
 
 describe("a partition that is lost", () => {
+  test("while it begins has its durable removed, and nothing is asked for any more that was asked for ahead", async () => {
+    trusted = false;
+    await flow(undefined, WINDOW, { ahead: true });
+    expect([server.asked.length, server.subscribed, removed]).toEqual([1, false, ["G-p0-e1"]]);
+  });
+
   test("has nothing committed or acknowledged of what ends afterwards, and nothing started", async () => {
     workQueue = true;
     await flow({ perPartition: 2, by: "key" });

@@ -12,7 +12,7 @@ export interface DeliveryOptions
    */
   workQueue: boolean;
   /** How much is asked for before it is known where to begin. */
-  first: { readonly messages: number; readonly bytes: number };
+  askedAhead: { readonly messages: number; readonly bytes: number };
 }
 
 /** Where the messages go. */
@@ -68,9 +68,9 @@ export class Delivery {
     this.#options = options;
     this.#pull = new Pull({
       ...options,
-      limit: () => this.#receiver?.limit() ?? options.first.messages,
+      limit: () => this.#receiver?.limit() ?? options.askedAhead.messages,
       held: () => this.#keptMessages + (this.#receiver?.held() ?? 0),
-      limitBytes: () => this.#receiver?.limitBytes() ?? options.first.bytes,
+      limitBytes: () => this.#receiver?.limitBytes() ?? options.askedAhead.bytes,
       heldBytes: () => this.#keptBytes + (this.#receiver?.heldBytes() ?? 0),
       onMessage: (raw) => this.#onMessage(raw),
       onIdle: () =>
@@ -125,7 +125,7 @@ export class Delivery {
   }
 
   /** Whether anything was received. */
-  get begun(): boolean {
+  get receivedAny(): boolean {
     return this.#deliveries > 0;
   }
 
