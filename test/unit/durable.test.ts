@@ -6,15 +6,17 @@ import {
   createDurable,
   createDurableAhead,
   type DurableOptions,
+  type Queues,
   restAfter,
 } from "../../src/consumer/delivery/durable.ts";
 import type { Link } from "../../src/nats/connection.ts";
 
-test("a partition that has no durable does not wait for preparations, nor for the rests between them", async () => {
-  const made: string[] = [];
+/** A server that takes its time for each step, and the names of the durables in the order of their steps. */
+function slowServer(): { of: (epoch: number) => DurableOptions; queues: Queues; steps: string[] } {
+  const steps: string[] = [];
   const add = async (_stream: string, { durable_name }: { durable_name: string }) => {
-    made.push(durable_name);
-    // What the server takes, and the rest goes by.
+    steps.push(durable_name);
+    // The rest goes by what this takes.
     await sleep(20);
     return { delivered: { consumer_seq: 0 } };
   };
@@ -34,12 +36,27 @@ test("a partition that has no durable does not wait for preparations, nor for th
     maxAckPending: 1,
     creations: queues.creations,
   });
+  return { of, queues, steps };
+}
+
+test("a partition that has no durable does not wait for preparations, nor for the rests between them", async () => {
+  const { of, queues, steps } = slowServer();
   const first = createDurableAhead(queues, () => of(1));
   const second = createDurableAhead(queues, () => of(2));
   await first;
   await createDurable(of(3));
   await second;
-  expect(made).toEqual(["G-p0-e1", "G-p0-e3", "G-p0-e2"]);
+  expect(steps).toEqual(["G-p0-e1", "G-p0-e3", "G-p0-e2"]);
+});
+
+test("a partition that has no durable does not wait for the removal of past ones", async () => {
+  const { of, queues, steps } = slowServer();
+  const removals = ["first", "second", "third"].map((name) =>
+    queues.creations.add(() => void steps.push(`remove the ${name}`)),
+  );
+  await createDurable(of(1));
+  await Promise.all(removals);
+  expect(steps).toEqual(["remove the first", "G-p0-e1", "remove the second", "remove the third"]);
 });
 
 test.each([

@@ -126,9 +126,9 @@ async function createOrFind(options: DurableOptions): Promise<ConsumerInfo | und
  */
 export const DURABLE_SETTINGS: string = "no-acks";
 
-/** Creates the durable of a partition that waits for it. */
+/** Creates the durable of a partition that waits for it: ahead of removals, and of what is for later. */
 export async function createDurable(options: DurableOptions): Promise<ConsumerInfo> {
-  return await options.creations.add(() => create(options));
+  return await options.creations.add(() => create(options), { priority: 1 });
 }
 
 /**
