@@ -10,7 +10,7 @@ import { durableName } from "../partition/names.ts";
 import type { Expected, PartitionWork } from "../partition/ownership.ts";
 import { Breather } from "./handling/breather.ts";
 import { DeadLetterStream } from "./dead-letters/dead-letter-stream.ts";
-import { firstHeld } from "./delivery/credit.ts";
+import { Credit, mostHeld } from "./delivery/credit.ts";
 import { Delivery, type Gap } from "./delivery/delivery.ts";
 import { type Dispatch, dispatchFor } from "./handling/dispatch.ts";
 import { DURABLE_SETTINGS, type Queues } from "./delivery/durable.ts";
@@ -240,7 +240,7 @@ export class Workload implements PartitionWork {
       workQueue: resources.workQueue,
       heartbeatMs: heartbeatMs(settings.ttlMs, resources.partitions),
       askedAhead: {
-        messages: firstHeld(settings.commit.window),
+        messages: new Credit(mostHeld(settings.commit.window)).limit,
         // Those of all partitions may be asked for at once.
         bytes: MOST_BYTES / resources.partitions,
       },

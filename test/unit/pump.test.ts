@@ -6,7 +6,7 @@ import { Breather } from "../../src/consumer/handling/breather.ts";
 import { dispatchFor } from "../../src/consumer/handling/dispatch.ts";
 import type { EachMessage, KeyConcurrency } from "../../src/consumer/handlers.ts";
 import { PoisonOfPartition } from "../../src/consumer/dead-letters/poison.ts";
-import { firstHeld } from "../../src/consumer/delivery/credit.ts";
+import { Credit, mostHeld } from "../../src/consumer/delivery/credit.ts";
 import { Delivery } from "../../src/consumer/delivery/delivery.ts";
 import { Pump } from "../../src/consumer/pump.ts";
 import { DocktorError } from "../../src/errors.ts";
@@ -111,7 +111,7 @@ async function flow(
       durable: "G-p0-e1",
       workQueue,
       heartbeatMs: HEARTBEAT_MS,
-      askedAhead: { messages: firstHeld(window), bytes: LIMIT_BYTES },
+      askedAhead: { messages: new Credit(mostHeld(window)).limit, bytes: LIMIT_BYTES },
     });
   pump = new Pump({
     clock,

@@ -19,11 +19,6 @@ export function mostHeld(window: number): number {
   return Math.min(2 * window, 1_024);
 }
 
-/** How many are held at first. */
-export function firstHeld(window: number): number {
-  return Math.min(LEAST, mostHeld(window));
-}
-
 /** How long a turn is, in milliseconds, and how many turns' work is held. */
 const TURN_MS = 100;
 const TURNS = 2;
