@@ -1,11 +1,11 @@
 /**
- * Watches over one other member, the next on the roster, so that its crash is known when its TTL
+ * Watches over one other member, the next on the roster, so that its crash is known before its TTL
  * is over: the server may take a quarter of a second more to expire a record, and version 2.9 does so
  * without a word.
  *
- * Every renewal is seen as it is made. When none has come for a TTL, counted on the observer's own
- * monotonic clock from when it saw the last, its owner has stopped, as it trusts that renewal for less
- * than a TTL from before it was sent. The record is replaced by compare-and-set: a renewal that was
+ * Every renewal is seen as it is made. When none has come for 95 % of a TTL, counted on the observer's own
+ * monotonic clock from when it saw the last, its owner has stopped, as it trusts that renewal for 90 % of a TTL
+ * from before it was sent. The record is replaced by compare-and-set: a renewal that was
  * made and not seen wins. Where the mark is there already, its writer may not have come to take the member
  * off the roster, or got no answer: that is done here, too. Who is not found dead here, as of two neighbours that die together, is
  * found by those who look after everyone.
@@ -13,7 +13,7 @@
 import { type Clock, slept } from "../clock.ts";
 import { isLiveSession, parseSession } from "./records.ts";
 import { changeRoster, endLife, type GroupIdentity, type Members } from "./roster.ts";
-import { expireSession, type Session } from "./session.ts";
+import { expireSession, type Session, silenceMs } from "./session.ts";
 import { ABSENT, type Store } from "./store.ts";
 
 /** How long to wait before a watch that broke, or had missed a renewal, is opened again. */
@@ -104,11 +104,11 @@ export class NeighbourWatch {
     }
   }
 
-  /** Resolves once a record that was seen has not been renewed for a TTL; false when the watch ends. */
+  /** Resolves once a record that was seen has not been renewed for too long; false when the watch ends. */
   async #silent(last: Renewal, signal: AbortSignal): Promise<boolean> {
     const { clock, session } = this.#options;
     for (;;) {
-      const leftMs = last.seenAt + session.ttlMs - clock.now();
+      const leftMs = last.seenAt + silenceMs(session.ttlMs) - clock.now();
       if (leftMs <= 0 && last.revision !== ABSENT) return true;
       if (!(await slept(clock, leftMs > 0 ? leftMs : session.ttlMs, signal))) return false;
     }

@@ -10,6 +10,14 @@ import { ABSENT, type Store } from "./store.ts";
 /** The share of the TTL by which a member stops before the server may forget it. */
 const MARGIN = 0.1;
 
+/**
+ * How long after a renewal was seen it is over for sure, in milliseconds: half of the margin is for clocks that
+ * run apart. Whoever lost trust in it does not get it back, so nothing is gained by waiting until the server forgets it.
+ */
+export function silenceMs(ttlMs: number): number {
+  return ttlMs * (1 - MARGIN / 2);
+}
+
 /** Renewals per TTL. */
 const RENEWALS = 3;
 
@@ -192,7 +200,7 @@ async function vacancy(options: OpenSessionOptions): Promise<number> {
 
 /**
  * Declares a session dead, and makes sure that it cannot be renewed any more: one whose record is gone,
- * or one that was not renewed for a TTL after it was seen with the revision `seen`. Returns whether it is
+ * or one that was not renewed for {@link silenceMs} after it was seen with the revision `seen`. Returns whether it is
  * dead: false when its record is not as expected.
  */
 export async function expireSession(
