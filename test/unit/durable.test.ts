@@ -49,6 +49,18 @@ test("a partition that has no durable does not wait for preparations, nor for th
   expect(steps).toEqual(["G-p0-e1", "G-p0-e3", "G-p0-e2"]);
 });
 
+test("whoever waited for a durable asks for messages before the next one is made", async () => {
+  const { of, steps } = slowServer();
+  const asking = [1, 2].map(async (epoch) => {
+    await createDurable(of(epoch));
+    // As many steps as there may be between the answer and the request.
+    for (let i = 0; i < 20; i++) await Promise.resolve();
+    steps.push(`messages of epoch ${epoch}`);
+  });
+  await Promise.all(asking);
+  expect(steps).toEqual(["G-p0-e1", "messages of epoch 1", "G-p0-e2", "messages of epoch 2"]);
+});
+
 test("a partition that has no durable does not wait for the removal of past ones", async () => {
   const { of, queues, steps } = slowServer();
   const removals = ["first", "second", "third"].map((name) =>

@@ -6,7 +6,7 @@ import {
   DeliverPolicy,
 } from "@nats-io/jetstream";
 import type PQueue from "p-queue";
-import { setTimeout } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import { nanos } from "@nats-io/transport-node";
 import { DocktorError } from "../../errors.ts";
 import type { Link } from "../../nats/connection.ts";
@@ -126,9 +126,19 @@ async function createOrFind(options: DurableOptions): Promise<ConsumerInfo | und
  */
 export const DURABLE_SETTINGS: string = "no-acks";
 
-/** Creates the durable of a partition that waits for it: ahead of removals, and of what is for later. */
+/**
+ * Creates the durable of a partition that waits for it: ahead of removals, and of what is for later. Whoever waited
+ * asks for messages before the next durable is made: nats-server 2.9 takes what comes on one connection in turn, and
+ * would have them wait for that, too.
+ */
 export async function createDurable(options: DurableOptions): Promise<ConsumerInfo> {
-  return await options.creations.add(() => create(options), { priority: 1 });
+  return await new Promise((resolve, reject) => {
+    const createAndYield = async (): Promise<void> => {
+      await create(options).then(resolve, reject);
+      await setImmediate();
+    };
+    void options.creations.add(createAndYield, { priority: 1 });
+  });
 }
 
 /**
