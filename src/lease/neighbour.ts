@@ -3,7 +3,7 @@
  * is over: the server may take a quarter of a second more to expire a record, and version 2.9 does so
  * without a word.
  *
- * Every renewal is seen as it is made. When none has come for 95 % of a TTL, counted on the observer's own
+ * Every renewal is seen as it is made. When none has come for 92 % of a TTL, counted on the observer's own
  * monotonic clock from when it saw the last, its owner has stopped, as it trusts that renewal for 90 % of a TTL
  * from before it was sent. The record is replaced by compare-and-set: a renewal that was
  * made and not seen wins. Where the mark is there already, its writer may not have come to take the member

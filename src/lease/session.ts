@@ -10,12 +10,15 @@ import { ABSENT, type Store } from "./store.ts";
 /** The share of the TTL by which a member stops before the server may forget it. */
 const MARGIN = 0.1;
 
+/** The share of the TTL by which two clocks may differ over one TTL: far more than those of working machines do. */
+const DRIFT = 0.02;
+
 /**
- * How long after a renewal was seen it is over for sure, in milliseconds: half of the margin is for clocks that
- * run apart. Whoever lost trust in it does not get it back, so nothing is gained by waiting until the server forgets it.
+ * How long after a renewal was seen its owner has stopped for sure, in milliseconds. It does not start again, so
+ * nothing is gained by waiting until the server forgets it.
  */
 export function silenceMs(ttlMs: number): number {
-  return ttlMs * (1 - MARGIN / 2);
+  return ttlMs * (1 - MARGIN + DRIFT);
 }
 
 /** Renewals per TTL. */

@@ -303,7 +303,7 @@ describe("a member that crashes", () => {
     expect([a.owned, b.owned]).toEqual([[0], [1]]);
     await clock.advance(TTL / 3);
     b.abandon(new DocktorError("CLOSED", "the process is gone"));
-    await clock.advance(TTL - 1);
+    await clock.advance(0.92 * TTL - 1);
     expect([a.owned, await members()]).toEqual([[0], ["a", "b"]]);
     await clock.advance(1);
     expect([a.owned, await members()]).toEqual([[0, 1], ["a"]]);
