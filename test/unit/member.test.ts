@@ -294,7 +294,7 @@ describe("a member that is abandoned", () => {
 });
 
 describe("a member that crashes", () => {
-  test("is succeeded by its neighbour a TTL after its last renewal, however late the server is to forget it", async () => {
+  test("is succeeded by its neighbour 92 % of a TTL after its last renewal, however late the server is to forget it", async () => {
     const late = new MemoryStore(clock, 100 * TTL);
     late.setTtl = () => Promise.resolve();
     const a = await join({ sessions: late });
