@@ -24,7 +24,10 @@ setup: ## Install the npm packages, and find or fetch a nats-server
 	@server="$$(scripts/nats-server.sh)" && echo "nats-server: $$server"
 
 .PHONY: build
-build: setup ## Compile to dist/
+build: dist/index.js ## Compile to dist/
+
+# Not while nothing has changed: several of these may run side by side, from the same files.
+dist/index.js: $(shell find src) package-lock.json tsconfig.json tsconfig.build.json | setup
 	npm run build
 
 .PHONY: demo

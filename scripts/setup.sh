@@ -1,12 +1,10 @@
 #!/usr/bin/env bash
-# Installs the npm packages where package-lock.json is not what was installed last.
+# Installs the npm packages where package-lock.json is newer than what was installed last.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly stamp=node_modules/.docktor-installed-lock
-
 scripts/check-node.sh
-if cmp -s package-lock.json "$stamp"; then exit 0; fi
+# npm writes this file last, whoever calls it.
+if [ node_modules/.package-lock.json -nt package-lock.json ]; then exit 0; fi
 echo "setup.sh: running npm ci"
 npm ci --no-audit --no-fund
-cp package-lock.json "$stamp"

@@ -103,6 +103,11 @@ export class DocktorError extends Error {
   }
 }
 
+/** A value as the caller wrote it: `"32"` is not 32. */
+export function written(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
+}
+
 /** The error for an option that cannot work. */
 export function invalidOption(message: string): DocktorError {
   return new DocktorError("INVALID_OPTION", message);

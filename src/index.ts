@@ -4,6 +4,7 @@
  *
  * @packageDocumentation
  */
+/// <reference types="node" preserve="true" />
 export type { CommitOptions } from "./consumer/committer.ts";
 export { Consumer, type ConsumerState } from "./consumer/consumer.ts";
 export type { DeadLetter } from "./consumer/dead-letters/dead-letter.ts";

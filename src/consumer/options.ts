@@ -1,9 +1,9 @@
 /** A consumer's options: their meaning, their defaults, and the check at the edge. */
 import { hostname } from "node:os";
 import type { StreamConfig } from "@nats-io/jetstream";
-import { invalidOption } from "../errors.ts";
+import { invalidOption, written } from "../errors.ts";
 import type { ConnectionSource } from "../nats/connection.ts";
-import { type Names, refuseUnknown } from "../options.ts";
+import { checkEnsureStream, type Names, refuseUnknown } from "../options.ts";
 import { checkName, checkPartitions, checkSubject } from "../partition/names.ts";
 import type { CommitOptions } from "./committer.ts";
 import type { KeyConcurrency } from "./handlers.ts";
@@ -122,9 +122,9 @@ const CONSUMER_OPTIONS: Names<ConsumerOptions> = {
  * @throws DocktorError INVALID_OPTION
  */
 export function resolveOptions(options: ConsumerOptions): ConsumerSettings {
+  refuseUnknown(options, CONSUMER_OPTIONS);
   const { servers, connection, partitions, concurrency } = options;
   const { session = {}, commit = {}, poison = {}, stall = {}, drainTimeoutMs = 25_000 } = options;
-  refuseUnknown(options, CONSUMER_OPTIONS);
   refuseUnknown(session, { ttlMs: true, restartDelayMs: true }, "session.");
   refuseUnknown(stall, { afterMs: true }, "stall.");
   refuseUnknown(commit, { intervalMs: true, window: true }, "commit.");
@@ -148,13 +148,15 @@ export function resolveOptions(options: ConsumerOptions): ConsumerSettings {
     stallAfterMs: checkNumber("stall.afterMs", stall.afterMs ?? 300_000, 0, 86_400_000),
     drainTimeoutMs: checkNumber("drainTimeoutMs", drainTimeoutMs, 0, 86_400_000),
     concurrency: concurrency && checkConcurrency(concurrency),
-    ensureStream: options.ensureStream ?? false,
+    ensureStream: checkEnsureStream(options.ensureStream),
   };
 }
 
 function checkNumber(name: string, value: number, min: number, max: number): number {
   if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw invalidOption(`${name} ${value} is not possible: use a whole number from ${min} to ${max}`);
+  throw invalidOption(
+    `${name} ${written(value)} is not possible: use a whole number from ${min} to ${max}`,
+  );
 }
 
 function checkRestartDelay(restartDelayMs: number, memberId: string | undefined): number {

@@ -67,7 +67,7 @@ export async function readStream(manager: JetStreamManager, stream: string): Pro
     if (!isStreamNotFound(error)) throw fromNats(error, `read stream ${stream}`);
     throw new DocktorError(
       "STREAM_NOT_FOUND",
-      `stream ${stream} does not exist: look at its name, or create it, as "docktor consume --stream ${stream}" does`,
+      `stream ${stream} does not exist: look at its name, or create it: with ensureStream, or with "nats stream add ${stream}"`,
       { cause: error },
     );
   }

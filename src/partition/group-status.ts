@@ -198,6 +198,6 @@ class GroupReader {
 function notFound(stream: string, group: string): DocktorError {
   return new DocktorError(
     "GROUP_NOT_FOUND",
-    `no group ${group} on stream ${stream}: look at its name; it is there once its first member has joined, as by "docktor consume --stream ${stream} --group ${group}"`,
+    `no group ${group} on stream ${stream}: look at the names; a group is there once its first member has joined`,
   );
 }

@@ -1,7 +1,7 @@
 /**
  * The names of what docktor keeps in NATS, dead letters apart, and which names users may choose.
  */
-import { invalidOption } from "../errors.ts";
+import { invalidOption, written } from "../errors.ts";
 
 const NAME = /^[A-Za-z0-9_-]+$/;
 const SUBJECT_TOKEN = /^[A-Za-z0-9_=/-]+$/;
@@ -43,7 +43,7 @@ export function checkPartitions(partitions: number): number {
     return partitions;
   }
   throw invalidOption(
-    `partitions ${partitions} is not possible: use a whole number from 1 to ${MAX_PARTITIONS}`,
+    `partitions ${written(partitions)} is not possible: use a whole number from 1 to ${MAX_PARTITIONS}`,
   );
 }
 

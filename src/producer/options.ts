@@ -1,8 +1,8 @@
 /** What a producer can be told, checked once at the edge. */
 import type { StreamConfig } from "@nats-io/jetstream";
-import { invalidOption } from "../errors.ts";
+import { invalidOption, written } from "../errors.ts";
 import type { ConnectionSource } from "../nats/connection.ts";
-import { type Names, refuseUnknown } from "../options.ts";
+import { checkEnsureStream, type Names, refuseUnknown } from "../options.ts";
 import { checkName, checkPartitions, checkSubject } from "../partition/names.ts";
 
 /**
@@ -86,13 +86,16 @@ const PRODUCER_OPTIONS: Names<ProducerOptions> = {
 
 /** Checks the options and fills in the defaults. @throws DocktorError INVALID_OPTION */
 export function resolveOptions(options: ProducerOptions): ProducerSettings {
-  const { partitions, order = "pipelined", retryForMs = 30_000 } = options;
   refuseUnknown(options, PRODUCER_OPTIONS);
+  const { partitions, order = "pipelined", retryForMs = 30_000 } = options;
+  checkEnsureStream(options.ensureStream);
   if (order !== "pipelined" && order !== "strict") {
     throw invalidOption(`order ${JSON.stringify(order)} is unknown: use "pipelined" or "strict"`);
   }
   if (!(Number.isFinite(retryForMs) && retryForMs >= 0)) {
-    throw invalidOption(`retryForMs ${retryForMs} is not possible: use milliseconds, 0 or more`);
+    throw invalidOption(
+      `retryForMs ${written(retryForMs)} is not possible: use milliseconds, 0 or more`,
+    );
   }
   return {
     stream: checkName("stream", options.stream),
@@ -108,5 +111,5 @@ export function resolveOptions(options: ProducerOptions): ProducerSettings {
 
 function positive(name: string, value: number): number {
   if (Number.isInteger(value) && value > 0) return value;
-  throw invalidOption(`${name} ${value} is not possible: use a whole number above 0`);
+  throw invalidOption(`${name} ${written(value)} is not possible: use a whole number above 0`);
 }

@@ -31,6 +31,36 @@ describe("an option that does not exist is refused by name, with those that do",
   });
 });
 
+describe("a value of another kind is refused, as it was written", () => {
+  test.each<[string, Record<string, unknown>]>([
+    ["session 5000 is not possible: use an object, { ttlMs, restartDelayMs }", { session: 5_000 }],
+    [
+      'poison "dead-letter" is not possible: use an object, { policy, maxAttempts }',
+      { poison: "dead-letter" },
+    ],
+    ["concurrency 8 is not possible: use an object, { perPartition, by }", { concurrency: 8 }],
+    ['partitions "32" is not possible: use a whole number from 1 to 65536', { partitions: "32" }],
+    ['drainTimeoutMs "0" is not possible: use a whole number', { drainTimeoutMs: "0" }],
+    [
+      'ensureStream "true" is not possible: use true, false, or an object',
+      { ensureStream: "true" },
+    ],
+  ])("of a consumer: %s", (message, wrong) => {
+    const refused = expect.objectContaining({
+      code: "INVALID_OPTION",
+      message: expect.stringContaining(message),
+    });
+    expect(() => resolveConsumer({ ...consumer, ...wrong })).toThrow(refused);
+  });
+
+  test.each<[string, Record<string, unknown>]>([
+    ['maxInFlight "9" is not possible: use a whole number above 0', { maxInFlight: "9" }],
+    ["ensureStream 1 is not possible: use true, false, or an object", { ensureStream: 1 }],
+  ])("of a producer: %s", (message, wrong) => {
+    expect(() => resolveProducer({ stream: "S", subject: "s", ...wrong })).toThrow(message);
+  });
+});
+
 describe("an option that does not exist is refused before anything is connected to", () => {
   const wrong = { stream: "S", group: "G", partition: 8 };
 
