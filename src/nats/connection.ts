@@ -82,6 +82,8 @@ async function dial(servers: string | readonly string[], name: string): Promise<
     name,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 500,
+    // For a server to greet, too. The client does not notice when one dies while it does so, and waits for 20 s by default.
+    timeout: 5_000,
     // A silently dead connection is found after two unanswered pings.
     pingInterval: 10_000,
     // A stack for each request, in case it should fail, was 8 % of the work of a member that joins; what failed is told.

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { expect, test } from "vitest";
 import { openLink } from "../../src/nats/connection.ts";
 import { closeAfterTest, link } from "../support/group.ts";
@@ -45,3 +47,14 @@ describeOnEachServer("a connection", ({ start }) => {
     await expect(manager.getAccountInfo()).resolves.toBeDefined();
   });
 });
+
+test("a connection to a server that takes it and says nothing, as one that is just dying, is given up in time", async () => {
+  const mute = createServer().listen(0, "127.0.0.1");
+  closeAfterTest(async () => void mute.close());
+  await once(mute, "listening");
+  const { port } = mute.address() as AddressInfo;
+  await expect(openLink({ servers: `127.0.0.1:${port}` }, "test")).rejects.toMatchObject({
+    code: "CONNECTION_FAILED",
+    message: expect.stringContaining("no NATS server answers"),
+  });
+}, 10_000);
