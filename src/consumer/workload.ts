@@ -13,7 +13,13 @@ import { DeadLetterStream } from "./dead-letters/dead-letter-stream.ts";
 import { Credit, mostHeld } from "./delivery/credit.ts";
 import { Delivery, type Gap } from "./delivery/delivery.ts";
 import { type Dispatch, dispatchFor } from "./handling/dispatch.ts";
-import { DURABLE_SETTINGS, type Queues } from "./delivery/durable.ts";
+import {
+  createSpare,
+  DURABLE_SETTINGS,
+  type DurableOptions,
+  type Queues,
+  removeDurable,
+} from "./delivery/durable.ts";
 import { freshly } from "./freshly.ts";
 import { GapWatch } from "./gap-watch.ts";
 import type { Handlers } from "./handlers.ts";
@@ -174,6 +180,33 @@ export class Workload implements PartitionWork {
     }
   }
 
+  async makeSpare(
+    partition: number,
+    epoch: number,
+    after: number,
+    over: AbortSignal,
+  ): Promise<void> {
+    // A work queue permits one consumer a subject.
+    if (this.#options.resources.workQueue) return;
+    try {
+      await createSpare(this.#durable(partition, epoch, after), over);
+    } catch {
+      // Whoever claims the partition makes its own.
+    }
+  }
+
+  async removeSpare(partition: number, epoch: number): Promise<void> {
+    const { settings, resources } = this.#options;
+    const { stream, group } = settings;
+    if (resources.workQueue) return;
+    try {
+      const name = durableName(group, partition, epoch);
+      await this.#queues.creations.add(() => removeDurable(resources.link, stream, name));
+    } catch {
+      // The owner of that epoch uses it, or makes another.
+    }
+  }
+
   async flush(lease: Lease): Promise<void> {
     await this.#pumpOf(lease)?.flush();
   }
@@ -229,6 +262,16 @@ export class Workload implements PartitionWork {
       const over = Promise.race([pump.abort(), aborted(lost)]);
       await inTime(systemClock, this.#options.settings.drainTimeoutMs, over);
     }
+  }
+
+  #durable(partition: number, epoch: number, after: number): DurableOptions {
+    const { settings, resources } = this.#options;
+    const { stream, subject, group, commit } = settings;
+    const { link, workQueue } = resources;
+    const { creations } = this.#queues;
+    const maxAckPending = commit.window + mostHeld(commit.window);
+    const of = { link, stream, workQueue, subject, group, partition, epoch };
+    return { ...of, after, maxAckPending, creations };
   }
 
   #deliver(partition: number, epoch: number): Delivery {

@@ -19,6 +19,9 @@ import { ABSENT, type Store } from "./store.ts";
 /** How long to wait before a watch that broke, or had missed a renewal, is opened again. */
 const RETRY_MS = 250;
 
+/** The share of a TTL after which a renewal is overdue: they come every third. */
+const OVERDUE = 0.5;
+
 /** What watching over a neighbour needs. */
 export interface NeighbourOptions {
   clock: Clock;
@@ -26,6 +29,10 @@ export interface NeighbourOptions {
   sessions: Store;
   leases: Store;
   session: Session;
+  /** Its renewal is overdue: it may have crashed, and that is not sure yet until `over` aborts. */
+  onOverdue: (incarnation: string, over: AbortSignal) => void;
+  /** It was overdue and has renewed its session after all. */
+  onRenewed: (incarnation: string) => void;
   onError: (error: unknown) => void;
 }
 
@@ -42,6 +49,8 @@ interface Renewal {
   seenAt: number;
   /** Whether that life was declared dead since. */
   marked: boolean;
+  /** Aborted when it is not overdue any more; undefined when it was not. */
+  overdue: AbortController | undefined;
 }
 
 /** Watches over the member that comes next on the roster, whoever that is. */
@@ -76,14 +85,17 @@ export class NeighbourWatch {
       const turn = new AbortController();
       const end = (): void => turn.abort();
       signal.addEventListener("abort", end);
-      const last: Renewal = { revision: ABSENT, seenAt: clock.now(), marked: false };
+      const seenAt = clock.now();
+      const last: Renewal = { revision: ABSENT, seenAt, marked: false, overdue: undefined };
       void this.#see(life, last, turn.signal).then(end);
       try {
-        const silent = await this.#silent(last, turn.signal);
+        const silent = await this.#silent(life, last, turn.signal);
+        last.overdue?.abort();
         if (silent || last.marked) await this.#declareDead(life, last.revision);
       } catch (error) {
         onError(error);
       }
+      last.overdue?.abort();
       end();
       signal.removeEventListener("abort", end);
     } while (await slept(clock, RETRY_MS, signal));
@@ -91,11 +103,16 @@ export class NeighbourWatch {
 
   /** Notes each renewal; resolves when the watch has ended, or nothing more can come of it. */
   async #see({ id, incarnation }: Life, last: Renewal, signal: AbortSignal): Promise<void> {
-    const { clock, sessions } = this.#options;
+    const { clock, sessions, onRenewed } = this.#options;
     try {
       for await (const { revision, value } of sessions.watch(id, signal)) {
         last.revision = isLiveSession(id, value, incarnation) ? revision : ABSENT;
         last.seenAt = clock.now();
+        if (last.overdue !== undefined && last.revision !== ABSENT) {
+          onRenewed(incarnation);
+          last.overdue.abort();
+          last.overdue = undefined;
+        }
         last.marked = isMarked(id, value, incarnation);
         if (last.marked) return;
       }
@@ -105,11 +122,18 @@ export class NeighbourWatch {
   }
 
   /** Resolves once a record that was seen has not been renewed for too long; false when the watch ends. */
-  async #silent(last: Renewal, signal: AbortSignal): Promise<boolean> {
-    const { clock, session } = this.#options;
+  async #silent({ incarnation }: Life, last: Renewal, signal: AbortSignal): Promise<boolean> {
+    const { clock, session, onOverdue } = this.#options;
+    const [overdueMs, deadMs] = [OVERDUE * session.ttlMs, silenceMs(session.ttlMs)];
     for (;;) {
-      const leftMs = last.seenAt + silenceMs(session.ttlMs) - clock.now();
-      if (leftMs <= 0 && last.revision !== ABSENT) return true;
+      const quietMs = clock.now() - last.seenAt;
+      const known = last.revision !== ABSENT;
+      if (known && quietMs >= deadMs) return true;
+      if (known && quietMs >= overdueMs && last.overdue === undefined) {
+        last.overdue = new AbortController();
+        onOverdue(incarnation, last.overdue.signal);
+      }
+      const leftMs = (quietMs < overdueMs ? overdueMs : deadMs) - quietMs;
       if (!(await slept(clock, leftMs > 0 ? leftMs : session.ttlMs, signal))) return false;
     }
   }

@@ -24,6 +24,7 @@ import { GroupView } from "../lease/view.ts";
 import { type ArrivalObserver, Arrivals } from "./arrivals.ts";
 import type { PartitionWork } from "./ownership.ts";
 import { Rebalancer } from "./rebalancer.ts";
+import { Spares } from "./spares.ts";
 
 /** What a member tells about its group. */
 interface MemberObserver extends ArrivalObserver {
@@ -83,7 +84,17 @@ export class Member {
       onChange: () => this.#onChange(),
       onError,
     });
-    this.#neighbour = new NeighbourWatch({ clock, identity, sessions, leases, session, onError });
+    const spares = new Spares({ store: leases, view: this.#view, work });
+    this.#neighbour = new NeighbourWatch({
+      clock,
+      identity,
+      sessions,
+      leases,
+      session,
+      onOverdue: (incarnation, over) => void spares.make(incarnation, partitions, over),
+      onRenewed: (incarnation) => void spares.remove(incarnation),
+      onError,
+    });
     this.#rebalancer = new Rebalancer({
       clock,
       store: leases,

@@ -9,6 +9,7 @@ import { isPrepared, Lease, type ReleaseMark, releaseRecord } from "../lease/lea
 import type { Session } from "../lease/session.ts";
 import type { Store } from "../lease/store.ts";
 import type { GroupView } from "../lease/view.ts";
+import type { SpareMaker } from "./spares.ts";
 
 /** How long to wait before trying again what the server did not answer. */
 const RETRY_MS = 250;
@@ -22,7 +23,7 @@ export interface Expected {
 }
 
 /** What a member does with its partitions. */
-export interface PartitionWork {
+export interface PartitionWork extends SpareMaker {
   /** The settings of the durables that it makes: another owner's do only if they are the same. */
   readonly durableSettings: string;
   /**

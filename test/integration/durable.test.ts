@@ -7,6 +7,8 @@ import {
   DURABLE_SETTINGS,
   type DurableOptions,
   openDurable,
+  createDurableAhead,
+  createSpare,
 } from "../../src/consumer/delivery/durable.ts";
 import { findBucket } from "../../src/lease/kv-store.ts";
 import { leaseKey } from "../../src/lease/records.ts";
@@ -110,6 +112,23 @@ describeOnEachServer("opening the durable of an epoch", ({ start }) => {
     const opened = await openDurable(options);
     expect(opened.created).not.toBe(created);
     expect(opened.delivered.consumer_seq).toBe(0);
+  });
+
+  test("replaces one that begins so far behind that what is handled would come again for long", async () => {
+    const options = await open();
+    const { created } = await createDurable({ ...options, after: 0 });
+    const opened = await openDurable({ ...options, after: 100_001 });
+    expect(opened.created).not.toBe(created);
+    expect(opened.config.opt_start_seq).toBe(100_002);
+  });
+
+  test("ahead of a hand-over takes the place of a spare, which begins where the owner was when it seemed to have crashed", async () => {
+    const options = await open();
+    const queues = { creations: options.creations, preparations: new PQueue({ concurrency: 1 }) };
+    await createSpare({ ...options, after: 5 }, new AbortController().signal);
+    const { config } = await createDurableAhead(queues, () => options);
+    expect(config.opt_start_seq).toBe(11);
+    expect(await openDurable(options)).toMatchObject({ config: { opt_start_seq: 11 } });
   });
 
   test("says what it can not do, when there is none", async () => {

@@ -5,9 +5,10 @@ import PQueue from "p-queue";
 import { expect, test } from "vitest";
 import { createDurable } from "../../src/consumer/delivery/durable.ts";
 import { findBucket, type KvStore } from "../../src/lease/kv-store.ts";
-import { checkpointKey, leaseKey, ROSTER_KEY } from "../../src/lease/records.ts";
+import { checkpointKey, leaseKey, type LeaseRecord, ROSTER_KEY } from "../../src/lease/records.ts";
 import { changeRoster, withMember } from "../../src/lease/roster.ts";
-import { leasesBucket, membersBucket } from "../../src/partition/names.ts";
+import { findConsumer } from "../../src/nats/consumer.ts";
+import { durableName, leasesBucket, membersBucket } from "../../src/partition/names.ts";
 import { partitionOf } from "../../src/partition/partitioner.ts";
 import { judge } from "../../src/record/oracle.ts";
 import {
@@ -280,5 +281,37 @@ describeOnEachServer("a hand-over", ({ start }) => {
     await drained;
     expect(begun).toEqual([1, 4, 2, 3].map((n) => published[n - 1]?.sequence));
     expect(judge(published, records.all, { orderBy: "key" })).toMatchObject({ lost: 0 });
+  });
+});
+
+describeOnEachServer("a member that seems to have crashed", ({ start }) => {
+  test("has its partition's next durable made before that is sure, and whoever takes over goes on with it", async () => {
+    const { url } = await start();
+    const { manager } = await link(url);
+    const records = new Records();
+    const options = { partitions: 2, session: { ttlMs: 3_000 } };
+    const victim = member(url, { ...options, memberId: "a" });
+    await victim.run({ eachMessage: records.handler("a") });
+    const heir = member(url, { ...options, memberId: "b" });
+    await heir.run({ eachMessage: records.handler("b") });
+    await eventually("they share", () => heir.assignment.length === 1);
+    const [partition = 0] = victim.assignment;
+    const leases = await bucket(url, leasesBucket(STREAM, GROUP));
+    const lease = async () => (await leases.get(leaseKey(partition)))?.value as LeaseRecord;
+    const { epoch } = await lease();
+    // As a crash: nothing is handed over.
+    await victim.close();
+
+    const spare = durableName(GROUP, partition, epoch + 1);
+    await eventually("it is there", async () => {
+      return (await findConsumer(manager, STREAM, spare)) !== undefined;
+    });
+    const { created } = await manager.consumers.info(STREAM, spare);
+    expect(await lease()).toMatchObject({ epoch, owner: "a" });
+    await eventually("the other takes over", () => heir.assignment.length === 2);
+    const published = await publish(url, numbered(40), 2);
+    await eventually("all are handled", () => records.count === published.length);
+    expect(await lease()).toMatchObject({ epoch: epoch + 1, owner: "b" });
+    expect(await manager.consumers.info(STREAM, spare)).toMatchObject({ created });
   });
 });

@@ -47,6 +47,14 @@ export class FakeWork implements PartitionWork {
     return await this.onPrepare();
   }
 
+  async makeSpare(partition: number, epoch: number, after: number): Promise<void> {
+    this.#log.push(`make a spare of ${partition} for epoch ${epoch} behind ${after}`);
+  }
+
+  async removeSpare(partition: number, epoch: number): Promise<void> {
+    this.#log.push(`remove the spare of ${partition} for epoch ${epoch}`);
+  }
+
   async finish({ partition }: Lease): Promise<void> {
     this.#log.push(`finish ${partition}`);
     await this.onFinish();

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import {
   createDurable,
   createDurableAhead,
+  createSpare,
   type DurableOptions,
   type Queues,
   restAfter,
@@ -59,6 +60,16 @@ test("whoever waited for a durable asks for messages before the next one is made
   });
   await Promise.all(asking);
   expect(steps).toEqual(["G-p0-e1", "messages of epoch 1", "G-p0-e2", "messages of epoch 2"]);
+});
+
+test("a spare is not made when its owner has turned out to live", async () => {
+  const { of, steps } = slowServer();
+  const over = new AbortController();
+  const made = [1, 2].map(async (epoch) => await createSpare(of(epoch), over.signal));
+  await made[0];
+  over.abort();
+  await made[1];
+  expect(steps).toEqual(["G-p0-e1"]);
 });
 
 test("a partition that has no durable does not wait for the removal of past ones", async () => {

@@ -33,6 +33,9 @@ let clock: ManualClock;
 let sessions: DeafStore;
 let leases: MemoryStore;
 let errors: unknown[];
+/** Whose renewals were overdue, and who has renewed after all. */
+let overdue: { incarnation: string; over: AbortSignal }[];
+let renewed: string[];
 let ends: (() => void)[];
 
 beforeEach(() => {
@@ -40,7 +43,7 @@ beforeEach(() => {
   // The server is late to expire a record: so late that only the neighbour can be the one to notice.
   sessions = new DeafStore(clock, 100 * TTL);
   leases = new MemoryStore(clock);
-  [errors, ends] = [[], []];
+  [errors, ends, overdue, renewed] = [[], [], [], []];
 });
 
 afterEach(() => {
@@ -77,12 +80,57 @@ async function watchAs(session: Session): Promise<NeighbourWatch> {
     sessions,
     leases,
     session,
+    onOverdue: (incarnation, over) => overdue.push({ incarnation, over }),
+    onRenewed: (incarnation) => renewed.push(incarnation),
     onError: (error) => errors.push(error),
   });
   ends.push(() => watch.stop());
   watch.follow(await members());
   return watch;
 }
+
+describe("a neighbour whose renewal is overdue", () => {
+  test("is told of after half a TTL, once, and no longer when it is dead", async () => {
+    const [a, b] = [await join("a"), await join("b")];
+    await watchAs(a);
+    await clock.advance(2 * RENEWAL);
+    b.orphan();
+    await clock.advance(0.5 * TTL - 1);
+    expect(overdue).toEqual([]);
+    await clock.advance(1);
+    expect(overdue).toMatchObject([{ incarnation: b.incarnation, over: { aborted: false } }]);
+    await clock.advance(0.42 * TTL);
+    expect(await roster()).toEqual(["a"]);
+    expect(overdue).toMatchObject([{ over: { aborted: true } }]);
+    expect(renewed).toEqual([]);
+  });
+
+  test("is told to live when it renews after all, and may be overdue again", async () => {
+    const [a, b] = [await join("a"), await join("b")];
+    await watchAs(a);
+    await clock.advance(RENEWAL);
+    const { revision = 0 } = (await sessions.get("b")) ?? {};
+    b.orphan();
+    await clock.advance(0.6 * TTL);
+    await sessions.write("b", { incarnation: b.incarnation }, revision);
+    await clock.advance(0);
+    expect(renewed).toEqual([b.incarnation]);
+    expect(overdue).toMatchObject([{ over: { aborted: true } }]);
+    await clock.advance(0.5 * TTL);
+    expect(overdue).toMatchObject([{}, { over: { aborted: false } }]);
+  });
+
+  test("is nobody's business any more when its neighbour has stopped to watch", async () => {
+    const [a, b] = [await join("a"), await join("b")];
+    const watch = await watchAs(a);
+    await clock.advance(RENEWAL);
+    b.orphan();
+    await clock.advance(0.6 * TTL);
+    watch.stop();
+    await clock.advance(0);
+    expect(overdue).toMatchObject([{ over: { aborted: true } }]);
+  });
+});
 
 describe("a neighbour that has crashed", () => {
   test("is off the roster 92 % of a TTL after its last renewal, and no earlier, whatever the server does", async () => {

@@ -39,6 +39,9 @@ const FULL_REST_UP_TO = 16;
 /** And never longer than this: a cluster that is choosing its leaders takes seconds for a durable. */
 const LONGEST_REST_MS = 250;
 
+/** One that begins further behind than so many sequences is not used: what is handled would come again, too. */
+const MOST_BEHIND = 100_000;
+
 /** How often, and with what pauses, it is tried to remove a durable of which it is not known whether it is there. */
 const REMOVALS = 10;
 const REMOVAL_PAUSE_MS = 1_000;
@@ -101,7 +104,8 @@ async function open(options: DurableOptions): Promise<ConsumerInfo> {
       config.ack_policy === ack_policy &&
       (max_ack_pending === undefined || config.max_ack_pending === max_ack_pending) &&
       config.filter_subject === partitionSubject(options.subject, partition);
-    if (unused && fits && (config.opt_start_seq ?? 0) <= after + 1) return found;
+    const start = config.opt_start_seq ?? after + 1;
+    if (unused && fits && start <= after + 1 && after - start < MOST_BEHIND) return found;
     // Left over from a group of the same name whose buckets were deleted, or made by one with other settings.
     await removeDurable(link, stream, name);
   }
@@ -141,6 +145,13 @@ export async function createDurable(options: DurableOptions): Promise<ConsumerIn
   });
 }
 
+/** Creates a durable that may not be needed, unless it is over by the time. */
+export async function createSpare(options: DurableOptions, over: AbortSignal): Promise<void> {
+  await options.creations.add(async () => {
+    if (!over.aborted) await create(options);
+  });
+}
+
 /**
  * Creates the durable ahead of a hand-over, at leisure.
  *
@@ -154,7 +165,7 @@ export async function createDurableAhead(
   const timed = async (): Promise<{ info: ConsumerInfo; tookMs: number }> => {
     const options = current();
     const begunAt = performance.now();
-    const info = await create(options);
+    const info = await createAnew(options);
     return { info, tookMs: performance.now() - begunAt };
   };
   return await preparations.add(async () => {
@@ -169,6 +180,18 @@ export async function createDurableAhead(
 export function restAfter(tookMs: number, waiting: number): number {
   const times = (REST_TIMES * FULL_REST_UP_TO) / Math.max(FULL_REST_UP_TO, waiting);
   return Math.min(tookMs * Math.max(1, times), LONGEST_REST_MS);
+}
+
+/** In place of one that was made in case the owner had crashed: this one begins where the owner is. */
+async function createAnew(options: DurableOptions): Promise<ConsumerInfo> {
+  const { link, stream, group, partition, epoch } = options;
+  try {
+    return await create(options);
+  } catch (error) {
+    if (!isConsumerConflict(error)) throw error;
+    await removeDurable(link, stream, durableName(group, partition, epoch));
+    return await create(options);
+  }
 }
 
 async function create(options: DurableOptions): Promise<ConsumerInfo> {
