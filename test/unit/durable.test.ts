@@ -66,9 +66,8 @@ test("a spare is not made when its owner has turned out to live", async () => {
   const { of, steps } = slowServer();
   const over = new AbortController();
   const made = [1, 2].map(async (epoch) => await createSpare(of(epoch), over.signal));
-  await made[0];
   over.abort();
-  await made[1];
+  await Promise.all(made);
   expect(steps).toEqual(["G-p0-e1"]);
 });
 

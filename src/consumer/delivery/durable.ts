@@ -182,14 +182,20 @@ export function restAfter(tookMs: number, waiting: number): number {
   return Math.min(tookMs * Math.max(1, times), LONGEST_REST_MS);
 }
 
-/** In place of one that was made in case the owner had crashed: this one begins where the owner is. */
+/**
+ * In place of one that was made in case the owner had crashed: this one begins where the owner is. One that is used
+ * already stays: its owner may be the next one.
+ */
 async function createAnew(options: DurableOptions): Promise<ConsumerInfo> {
   const { link, stream, group, partition, epoch } = options;
   try {
     return await create(options);
   } catch (error) {
     if (!isConsumerConflict(error)) throw error;
-    await removeDurable(link, stream, durableName(group, partition, epoch));
+    const name = durableName(group, partition, epoch);
+    const found = await findConsumer(link.manager, stream, name);
+    if (found !== undefined && found.delivered.consumer_seq > 0) throw error;
+    await removeDurable(link, stream, name);
     return await create(options);
   }
 }
