@@ -9,6 +9,8 @@ import { inspect } from "node:util";
 const RETRIABLE = {
   /** An option, flag or environment variable has a value that cannot work. */
   INVALID_OPTION: false,
+  /** The configuration file is missing, cannot be read, or says what cannot work. */
+  CONFIG_INVALID: false,
   /** No server answered at the given address. */
   CONNECTION_FAILED: true,
   /** The connection broke; it is tried again until it is back. */
@@ -67,6 +69,10 @@ const RETRIABLE = {
   PUBLISH_REJECTED: false,
   /** No ack came in time, after retries; the message may or may not be stored. */
   PUBLISH_TIMEOUT: true,
+  /** A reading that a scaling decision needs is missing, stale or no number. */
+  READING_UNAVAILABLE: true,
+  /** Where the replicas run, such as a Docker engine, does not answer or cannot do what it was asked. */
+  TARGET_UNAVAILABLE: true,
   /** The object was closed and cannot be used any more. */
   CLOSED: false,
   /** Something failed that docktor did not foresee; see `cause`. */

@@ -1,0 +1,125 @@
+/** What has to be right before a service is scaled, one thing at a time, and the checks that need nothing but files. */
+import { relative } from "node:path";
+import { messageOf } from "../../errors.ts";
+import type { ServiceConfig, ScalerConfig } from "./config.ts";
+import { type ComposeService, findService, readCompose } from "./compose.ts";
+import { writtenDuration } from "./duration.ts";
+import { inWords } from "../rules.ts";
+
+/** Something that is either right or not. */
+export interface Check {
+  /** What is looked at, such as `stream EVENTS`. */
+  readonly name: string;
+  /**
+   * Looks at it, and tells what there is. It ends soon after the signal aborts.
+   *
+   * @throws an error that says what is wrong, and what to do
+   */
+  run(signal: AbortSignal): Promise<string>;
+}
+
+/** What a check has told. */
+export interface CheckResult {
+  readonly name: string;
+  readonly ok: boolean;
+  /** What there is, or what is wrong. */
+  readonly message: string;
+}
+
+/** How long one check may take. */
+const CHECK_MS = 10_000;
+
+/** Runs them one after the other; one that takes longer than `timeoutMs`, by default 10,000, has failed. */
+export async function* runChecks(
+  checks: Iterable<Check>,
+  timeoutMs: number = CHECK_MS,
+): AsyncIterable<CheckResult> {
+  for (const { name, run } of checks) {
+    const signal = AbortSignal.timeout(timeoutMs);
+    try {
+      yield { name, ok: true, message: await run(signal) };
+    } catch (error) {
+      const late = `there was no answer within ${writtenDuration(timeoutMs)}`;
+      yield { name, ok: false, message: signal.aborted ? late : messageOf(error) };
+    }
+  }
+}
+
+/** The checks of a configuration that need neither a server nor a platform. */
+export function configChecks({ services }: ScalerConfig): Check[] {
+  const files = new Set(services.flatMap((service) => composeFileOf(service) ?? []));
+  return [
+    ...Array.from(files, composeCheck),
+    ...services.flatMap((service) => [
+      ...composeServiceChecks(service),
+      told(`${service.name}: replicas`, boundsInWords(service)),
+      told(`${service.name}: policy`, policyInWords(service)),
+    ]),
+  ];
+}
+
+/** Something that is known to be right, as the file could not have been read otherwise. */
+function told(name: string, message: string): Check {
+  return { name, run: async () => message };
+}
+
+function composeFileOf({ target }: ServiceConfig): string | undefined {
+  return target.driver === "docker" ? target.composeFile : undefined;
+}
+
+function composeCheck(file: string): Check {
+  return {
+    name: `compose file ${shownPath(file)}`,
+    run: async () => {
+      const { size } = await readCompose(file);
+      return `${size} service${size === 1 ? "" : "s"}`;
+    },
+  };
+}
+
+function composeServiceChecks({ name, maxReplicas, target }: ServiceConfig): Check[] {
+  if (target.driver !== "docker" || target.composeFile === undefined) return [];
+  const { composeFile, service } = target;
+  const run = async (): Promise<string> => {
+    const found = findService(await readCompose(composeFile), service, shownPath(composeFile));
+    return `${service} is in ${shownPath(composeFile)}${refuseSingle(found, service, maxReplicas)}`;
+  };
+  return [{ name: `${name}: compose service`, run }];
+}
+
+function boundsInWords(service: ServiceConfig): string {
+  const { minReplicas, maxReplicas, checkIntervalMs, paused, dryRun } = service;
+  const notes = [
+    paused === undefined ? "" : `, paused${paused === "all" ? "" : ` (${paused})`}`,
+    dryRun ? ", dry run" : "",
+  ];
+  return `${minReplicas} to ${maxReplicas}, every ${writtenDuration(checkIntervalMs)}${notes.join("")}`;
+}
+
+function policyInWords({ policy }: ServiceConfig): string {
+  if (policy.kind === "rate") {
+    const { utilization, sloMs, catchUpMs } = policy;
+    return `rate: busy for ${Math.round(utilization * 100)} %, waits up to ${writtenDuration(sloMs)}, catches up in ${writtenDuration(catchUpMs)}`;
+  }
+  const { scaleUpWhen, scaleDownWhen, scaleUpBy, scaleDownBy } = policy.rules;
+  const up = scaleUpWhen.map(inWords).join(" or ");
+  const down = scaleDownWhen.map(inWords).join(" and ");
+  const never = "never";
+  return `rules: up by ${scaleUpBy} when ${up || never}; down by ${scaleDownBy} when ${down || never}`;
+}
+
+function refuseSingle(
+  { container_name: only }: ComposeService,
+  service: string,
+  maxReplicas: number,
+): string {
+  if (only === undefined || maxReplicas < 2) return "";
+  throw new Error(
+    `${service} has a container_name, so that there can be one of it only: remove that from the compose file`,
+  );
+}
+
+function shownPath(file: string): string {
+  const path = relative("", file);
+  return path.startsWith("..") ? file : path;
+}

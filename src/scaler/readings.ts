@@ -1,0 +1,62 @@
+/** What is known of a service when it is decided about. */
+
+/** The readings of one moment. None is ever made up: what could not be read is {@link Unread}. */
+export interface Readings {
+  /** Messages that are stored and not handled for good. */
+  readonly backlog: number;
+  /** Messages per second that come in, over a short window (10 s) and over a long one (60 s). */
+  readonly rateIn: { readonly short: number; readonly long: number };
+  /** Messages per second that are handled, over the long window. */
+  readonly rateOut: number;
+  /** Messages per second that one replica handles while it is busy; undefined while none has told. */
+  readonly perReplica: number | undefined;
+  /** Of a queue that is divided: each partition, by its number. */
+  readonly partitions: readonly PartitionReadings[] | undefined;
+  /** By the name that rules use: `queue.backlog`, `queue.lag`, `queue.rate_in`, `queue.rate_out`, `cpu.avg_pct`. */
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** One partition. */
+export interface PartitionReadings {
+  /** Messages per second that come in, over the long window. */
+  readonly rateIn: number;
+  /** Messages that are stored and not handled for good. */
+  readonly backlog: number;
+}
+
+/** Readings that are missing, stale or no numbers, and why. */
+export interface Unread {
+  readonly unread: string;
+}
+
+/** The replicas of a service. */
+export interface Replicas {
+  /** Those that handle messages. */
+  readonly ready: number;
+  /** Those that were started and are not there yet. */
+  readonly starting: number;
+  /** Those that are about to leave. */
+  readonly draining: number;
+}
+
+/** Readings that can be reckoned with; of others, which one is no number. A metric of rules is looked at by its rule. */
+export function checked(readings: Readings | Unread): Readings | Unread {
+  if ("unread" in readings) return readings;
+  const { backlog, rateIn, rateOut, perReplica = 0, partitions = [] } = readings;
+  const numbers = {
+    backlog,
+    "rate in": rateIn.short,
+    "rate in over the long window": rateIn.long,
+    "rate out": rateOut,
+    "rate of a replica": perReplica,
+  };
+  for (const [name, value] of Object.entries(numbers)) {
+    if (!isCount(value)) return { unread: `the ${name} reads ${value}` };
+  }
+  const wrong = partitions.findIndex((each) => !isCount(each.rateIn) || !isCount(each.backlog));
+  return wrong < 0 ? readings : { unread: `partition ${wrong} reads no numbers` };
+}
+
+function isCount(value: number): boolean {
+  return Number.isFinite(value) && value >= 0;
+}
