@@ -20,7 +20,7 @@ import {
   type Members,
   withoutMember,
 } from "./roster.ts";
-import { expireSession, type Session } from "./session.ts";
+import { declareDead, type Session } from "./session.ts";
 import type { SessionStore, Store } from "./store.ts";
 
 /** How often the group as a whole looks, at most. */
@@ -112,7 +112,7 @@ async function look(options: LivenessOptions, memory: Memory): Promise<void> {
       if (clock.now() - goneSince < (member.restartDelayMs ?? 0)) continue;
     } else if (!settled && !memory.seen.has(incarnation)) continue;
     if (!session.trusted()) return;
-    if (!(await expireSession(sessions, id, incarnation))) continue;
+    if (!(await declareDead(sessions, id, incarnation))) continue;
     memory.dead.add(incarnation);
     const change = state === "restarting" ? withoutMember : endLife;
     await changeRoster(leases, identity, (roster) => change(roster, id, incarnation));

@@ -1,7 +1,7 @@
 /** What a session promises, over the store in memory, with time and faults in the test's hands. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { DocktorError } from "../../src/errors.ts";
-import { expireSession, Session } from "../../src/lease/session.ts";
+import { declareDead, Session, silenceMs } from "../../src/lease/session.ts";
 import { settle } from "../../src/lease/settle.ts";
 import { ABSENT } from "../../src/lease/store.ts";
 import { ManualClock } from "../support/clock.ts";
@@ -88,6 +88,20 @@ describe("a session's trust", () => {
     expect(session.trusted()).toBe(false);
     await clock.advance(0);
     expect(session.lost.aborted).toBe(true);
+  });
+
+  test("lasts for 87 % of a TTL from when the renewal was sent, and not a moment longer", async () => {
+    const session = await join("a");
+    sessions.write = silence;
+    clock.freeze(0.87 * TTL - 1);
+    expect(session.trusted()).toBe(true);
+    clock.freeze(1);
+    expect(session.trusted()).toBe(false);
+  });
+
+  test("is over before its neighbour stops waiting, though the owner's clock runs a twelfth too slow", () => {
+    expect((0.87 * TTL) / (1 - 1 / 12)).toBeLessThan(silenceMs(TTL));
+    expect(silenceMs(TTL)).toBeLessThan(TTL);
   });
 
   test("is over for good: others need not wait for one more renewal", async () => {
@@ -227,7 +241,7 @@ describe("a session's id", () => {
     expect(second.trusted()).toBe(true);
     second.orphan();
     await clock.advance(TTL);
-    await expireSession(sessions, "a", second.incarnation);
+    await declareDead(sessions, "a", second.incarnation);
     expect((await join("a")).trusted()).toBe(true);
   });
 
@@ -270,21 +284,21 @@ describe("declaring a session dead", () => {
     const session = await join("a");
     session.orphan();
     await clock.advance(TTL);
-    expect(await expireSession(sessions, "a", session.incarnation)).toBe(true);
+    expect(await declareDead(sessions, "a", session.incarnation)).toBe(true);
     const record = { incarnation: session.incarnation };
     await expect(sessions.write("a", record, ABSENT)).rejects.toEqual(code("CONFLICT"));
   });
 
   test("is not possible while its record is there", async () => {
     const session = await join("a");
-    expect(await expireSession(sessions, "a", session.incarnation)).toBe(false);
+    expect(await declareDead(sessions, "a", session.incarnation)).toBe(false);
     await clock.advance(TTL);
     expect(session.trusted()).toBe(true);
   });
 
   test("is true for whoever comes second, and says nothing about another life", async () => {
-    expect(await expireSession(sessions, "a", "gone")).toBe(true);
-    expect(await expireSession(sessions, "a", "gone")).toBe(true);
-    expect(await expireSession(sessions, "a", "another life")).toBe(false);
+    expect(await declareDead(sessions, "a", "gone")).toBe(true);
+    expect(await declareDead(sessions, "a", "gone")).toBe(true);
+    expect(await declareDead(sessions, "a", "another life")).toBe(false);
   });
 });
