@@ -73,13 +73,13 @@ export class NeighbourWatch {
   async #watch(life: Life, signal: AbortSignal): Promise<void> {
     const { clock, onError } = this.#options;
     do {
-      const turn = new AbortController();
-      const end = (): void => turn.abort();
+      const round = new AbortController();
+      const end = (): void => round.abort();
       signal.addEventListener("abort", end);
       const last: Renewal = { revision: ABSENT, seenAt: clock.now(), marked: false };
-      void this.#see(life, last, turn.signal).then(end);
+      void this.#see(life, last, round.signal).then(end);
       try {
-        const silent = await this.#silent(last, turn.signal);
+        const silent = await this.#silent(last, round.signal);
         if (silent || last.marked) await this.#declareDead(life, last.revision);
       } catch (error) {
         onError(error);

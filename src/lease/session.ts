@@ -106,7 +106,7 @@ export class Session {
 
   /** Ends the session at once: deletes its record, so that others need not wait for the TTL. */
   async end(): Promise<void> {
-    this.orphan();
+    this.abandon();
     // A renewal under way changes the revision.
     await this.#keeping;
     try {
@@ -117,7 +117,7 @@ export class Session {
   }
 
   /** Stops renewing and leaves the record to its TTL. */
-  orphan(): void {
+  abandon(): void {
     this.#stopped.abort();
   }
 

@@ -3,7 +3,10 @@ import { Consumer } from "../../src/consumer/consumer.ts";
 import { DeadLetterQueue } from "../../src/consumer/dead-letters/dead-letter-queue.ts";
 import { resolveOptions as resolveConsumer } from "../../src/consumer/options.ts";
 import { describeGroup } from "../../src/partition/group-status.ts";
-import { type ProducerOptions, resolveOptions as resolveProducer } from "../../src/producer/options.ts";
+import {
+  type ProducerOptions,
+  resolveOptions as resolveProducer,
+} from "../../src/producer/options.ts";
 import { Producer } from "../../src/producer/producer.ts";
 
 const consumer = { stream: "S", subject: "s", group: "G" };

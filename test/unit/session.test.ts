@@ -24,7 +24,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  for (const session of opened) session.orphan();
+  for (const session of opened) session.abandon();
 });
 
 async function join(memberId: string, previous?: string): Promise<Session> {
@@ -228,7 +228,7 @@ describe("a session's id", () => {
 
   test("is free once a crashed life has expired", async () => {
     const first = await join("a");
-    first.orphan();
+    first.abandon();
     const second = join("a");
     await clock.advance(TTL + TTL / 10);
     expect((await second).incarnation).not.toBe(first.incarnation);
@@ -236,10 +236,10 @@ describe("a session's id", () => {
 
   test("is free at once for its own life before, and after it was declared dead", async () => {
     const first = await join("a");
-    first.orphan();
+    first.abandon();
     const second = await join("a", first.incarnation);
     expect(second.trusted()).toBe(true);
-    second.orphan();
+    second.abandon();
     await clock.advance(TTL);
     await declareDead(sessions, "a", second.incarnation);
     expect((await join("a")).trusted()).toBe(true);
@@ -282,7 +282,7 @@ test("a session that was ended is not lost, whatever becomes of a renewal under 
 describe("declaring a session dead", () => {
   test("keeps it from being renewed any more", async () => {
     const session = await join("a");
-    session.orphan();
+    session.abandon();
     await clock.advance(TTL);
     expect(await declareDead(sessions, "a", session.incarnation)).toBe(true);
     const record = { incarnation: session.incarnation };

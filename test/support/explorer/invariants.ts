@@ -115,6 +115,6 @@ export async function takeOverFails(now: Invariants): Promise<string | undefined
     if (!isDocktorError(error)) throw error;
     return `an heir cannot claim the partition: ${error.message}`;
   } finally {
-    session.orphan();
+    session.abandon();
   }
 }

@@ -6,7 +6,7 @@ import { isDocktorError } from "../../../src/errors.ts";
 import type { StreamPosition } from "../../../src/lease/checkpoint.ts";
 import { Lease, type LeaseEntry, releaseRecord } from "../../../src/lease/lease.ts";
 import { leaseKey, parseLease, parseSession } from "../../../src/lease/records.ts";
-import { declareDead, Session } from "../../../src/lease/session.ts";
+import { declareDead, Session, silenceMs } from "../../../src/lease/session.ts";
 import type { Store } from "../../../src/lease/store.ts";
 import { type Invariants, PARTITION } from "./invariants.ts";
 import type { Mutation } from "./mutations.ts";
@@ -59,7 +59,7 @@ export class ModelMember {
   async join(): Promise<void> {
     const { id: memberId, clock, ttlMs, sessions: store, mutation } = this.#options;
     const previous = this.#session?.incarnation;
-    this.#session?.orphan();
+    this.#session?.abandon();
     this.#lease = undefined;
     this.#session = await Session.open({
       store,
