@@ -1,5 +1,7 @@
 # Every target works in a clean clone: it sets up what it needs first.
 SHELL := bash
+# What a build that failed has left does not count as built.
+.DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
 # May be changed on the command line or by the environment.
@@ -27,7 +29,7 @@ setup: ## Install the npm packages, and find or fetch a nats-server
 build: dist/index.js ## Compile to dist/
 
 # Not while nothing has changed: several of these may run side by side, from the same files.
-dist/index.js: $(shell find src) package-lock.json tsconfig.json tsconfig.build.json | setup
+dist/index.js: $(shell find src) package.json package-lock.json tsconfig.json tsconfig.build.json | setup
 	npm run build
 
 .PHONY: demo

@@ -111,7 +111,7 @@ export class DocktorError extends Error {
 
 /** A value as the caller wrote it: `"32"` is not 32. */
 export function written(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
+  return typeof value === "string" ? JSON.stringify(value) : inspect(value, { depth: 0 });
 }
 
 /** The error for an option that cannot work. */
@@ -131,7 +131,7 @@ export function messageOf(thrown: unknown): string {
 }
 
 /** Any thrown value as a docktor error; one that already is stays as it is. */
-export function toDocktorError(error: unknown, code: ErrorCode = "UNEXPECTED"): DocktorError {
+export function toDocktorError(error: unknown): DocktorError {
   if (error instanceof DocktorError) return error;
-  return new DocktorError(code, messageOf(error), { cause: error });
+  return new DocktorError("UNEXPECTED", messageOf(error), { cause: error });
 }

@@ -16,8 +16,9 @@ export function refuseUnknown<Options extends object>(
 ): void {
   if (!isObject(options)) {
     const what = prefix === "" ? "options" : prefix.slice(0, -1);
+    // Not the value: where an address was given instead of options, it may have a password in it.
     throw invalidOption(
-      `${what} ${written(options)} is not possible: use an object, { ${Object.keys(names).join(", ")} }`,
+      `${what} cannot be ${kindOf(options)}: use an object, { ${Object.keys(names).join(", ")} }`,
     );
   }
   const unknown = Object.keys(options).find((name) => !Object.hasOwn(names, name));
@@ -40,6 +41,12 @@ export function checkEnsureStream<Config extends object>(
   );
 }
 
-function isObject(value: unknown): boolean {
+/** Whether it is an object with fields, and no list. */
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  return Array.isArray(value) ? "a list" : `a ${typeof value}`;
 }

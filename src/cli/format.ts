@@ -47,7 +47,7 @@ export function duration(ms: number): string {
   return `${Math.floor(seconds / 86_400)}d ${two((seconds % 86_400) / 3_600)}h`;
 }
 
-/** Text of unknown origin in one line that a terminal can show, cut off after `most` characters. */
+/** Text of unknown origin in one line that a terminal can show, shortened to `most` characters. */
 export function oneLine(text: string, most: number = Number.POSITIVE_INFINITY): string {
   const characters = Array.from(text.replace(/\p{C}+/gu, " "));
   if (characters.length <= most) return characters.join("");

@@ -19,7 +19,7 @@ export interface CommitOptions {
 
 /** What can be committed, and acknowledged to the server. */
 export interface Committable {
-  readonly seq: number;
+  readonly sequence: number;
   readonly deliverySequence: number;
   ack(): void;
 }
@@ -125,7 +125,7 @@ export class Committer<T extends Committable> {
     const noted = this.#noted;
     this.#noted = false;
     try {
-      if (floor !== undefined) await lease.commit(floor.seq, floor.deliverySequence);
+      if (floor !== undefined) await lease.commit(floor.sequence, floor.deliverySequence);
       else if (noted) await lease.note();
     } catch (error) {
       this.#noted ||= noted;
@@ -133,7 +133,7 @@ export class Committer<T extends Committable> {
     }
     if (floor === undefined) return;
     const committed = progress.committed(committable);
-    onCommitted(floor.seq);
+    onCommitted(floor.sequence);
     this.#ack(committed);
   }
 

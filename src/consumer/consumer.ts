@@ -131,7 +131,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
         handlers,
         tell: this.#tell,
         onInterrupted: (lease) => this.#membership?.reclaim(lease),
-        onSurrender: (lease, reason) => this.#membership?.surrender(lease, reason),
+        onCutOff: (lease, reason) => this.#membership?.cutOff(lease, reason),
         onError: this.#onError,
       });
       // What is missing for it shows now, and not when the first message fails.
@@ -231,7 +231,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
     this.#tell("error", error);
   };
 
-  /** Stops at once; `tidily` waits until a member on its way into the group has turned back. */
+  /** Stops at once; `tidily` waits until a member on its way into the group is retracted. */
   async #end(state: "closed" | "failed", error?: DocktorError, tidily = false): Promise<void> {
     const abandoned = this.#membership;
     const leaving = this.#ending;
@@ -241,8 +241,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
     this.#ending = (async () => {
       const reason = error ?? new DocktorError("CLOSED", "the consumer was closed");
       if (tidily && abandoned !== undefined) {
-        const turned = Promise.race([abandoned.turnBack(), aborted(this.#hurry.signal)]);
-        await inTime(systemClock, this.#settings.drainTimeoutMs, turned);
+        const retracted = Promise.race([abandoned.retract(), aborted(this.#hurry.signal)]);
+        await inTime(systemClock, this.#settings.drainTimeoutMs, retracted);
       }
       abandoned?.abandon(reason);
       await this.#release(state, error);

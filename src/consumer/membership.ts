@@ -63,7 +63,7 @@ export class Membership {
    * Takes a join back that was stopped, or has succeeded in that moment; and, of a member on its way back
    * into the group, what its life before has left.
    */
-  async turnBack(): Promise<void> {
+  async retract(): Promise<void> {
     this.#leaving = true;
     await this.#entering;
     await this.#member?.retract();
@@ -75,8 +75,8 @@ export class Membership {
   }
 
   /** Gives a partition to another member, if there is one, although handlers are under way on it. */
-  surrender(lease: Lease, reason: DocktorError): void {
-    this.#member?.surrender(lease, reason);
+  cutOff(lease: Lease, reason: DocktorError): void {
+    this.#member?.cutOff(lease, reason);
   }
 
   /** Follows the group through a new watch, as after a reconnect. */

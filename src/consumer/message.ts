@@ -24,14 +24,14 @@ export class Message {
 
   /** @internal */
   static from(delivered: Delivered, partition: number): Message {
-    return new Message(delivered, partition, delivered.seq);
+    return new Message(delivered, partition, delivered.sequence);
   }
 
   /** A dead letter in the place of the message that asked for it. @internal */
-  static replayed({ seq }: Delivered, partition: number, letter: DeadLetter): Message {
+  static replayed({ sequence }: Delivered, partition: number, letter: DeadLetter): Message {
     const { key, headers, data, origin } = letter;
     const { subject, timestamp } = origin;
-    return new Message({ key, headers, data, subject, timestamp }, partition, seq);
+    return new Message({ key, headers, data, subject, timestamp }, partition, sequence);
   }
 
   /** The key it was published with; undefined if it has none. */

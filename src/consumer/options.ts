@@ -21,7 +21,7 @@ export interface SessionOptions {
    * How long the group waits for this member to be restarted under the same `memberId`, in
    * milliseconds, from 0 to 3,600,000. Until then its partitions stay with it, whether it was drained
    * or has crashed; it goes on where it was. Counted from when its session has ended: at once when
-   * it is drained, after `ttlMs` when it crashes. Needs a `memberId`. Default 0: its partitions
+   * it is drained; when it crashes, once the group has noticed, as a rule before `ttlMs` is over. Needs a `memberId`. Default 0: its partitions
    * move as soon as it is gone.
    */
   readonly restartDelayMs?: number;
@@ -147,7 +147,7 @@ export function resolveOptions(options: ConsumerOptions): ConsumerSettings {
     poison: checkPoison(poison),
     stallAfterMs: checkNumber("stall.afterMs", stall.afterMs ?? 300_000, 0, 86_400_000),
     drainTimeoutMs: checkNumber("drainTimeoutMs", drainTimeoutMs, 0, 86_400_000),
-    concurrency: concurrency && checkConcurrency(concurrency),
+    concurrency: concurrency === undefined ? undefined : checkConcurrency(concurrency),
     ensureStream: checkEnsureStream(options.ensureStream),
   };
 }

@@ -6,29 +6,29 @@ import { Fifo } from "../fifo.ts";
 
 /** What has a place in the order. */
 export interface Sequenced {
-  readonly seq: number;
+  readonly sequence: number;
 }
 
 /** Tracks items from start to finish to commit. */
 export class Progress<T extends Sequenced> {
   readonly #keepsAll: boolean;
-  readonly #onSettled: (item: T) => void;
+  readonly #onCleared: (item: T) => void;
   /** Started, in order; the first one is not finished. */
   readonly #open = new Fifo<T>();
   /** The sequences of those that are finished all the same. */
   readonly #finished = new Set<number>();
   /** Finished without a gap, and not committed: all of them, or none, as was asked for. */
-  readonly #settled: T[] = [];
+  readonly #cleared: T[] = [];
   #floor: T | undefined;
   #committable = 0;
 
   /**
    * @param keepsAll whether {@link committed} is to return the items, which are kept until then
-   * @param onSettled told of each item that is finished without a gap
+   * @param onCleared told of each item that is finished without a gap
    */
-  constructor(keepsAll: boolean, onSettled: (item: T) => void = () => {}) {
+  constructor(keepsAll: boolean, onCleared: (item: T) => void = () => {}) {
     this.#keepsAll = keepsAll;
-    this.#onSettled = onSettled;
+    this.#onCleared = onCleared;
   }
 
   /** The last item to commit: everything up to it is finished. Undefined when there is none. */
@@ -60,31 +60,31 @@ export class Progress<T extends Sequenced> {
   finish(sequence: number): void {
     let { first } = this.#open;
     // It may have been set aside before its handler has returned.
-    if (first === undefined || sequence < first.seq) return;
-    if (sequence > first.seq) {
+    if (first === undefined || sequence < first.sequence) return;
+    if (sequence > first.sequence) {
       this.#finished.add(sequence);
       return;
     }
-    this.#settle(first);
+    this.#clear(first);
     if (this.#finished.size === 0) return;
     for ({ first } = this.#open; first !== undefined; { first } = this.#open) {
-      if (!this.#finished.delete(first.seq)) return;
-      this.#settle(first);
+      if (!this.#finished.delete(first.sequence)) return;
+      this.#clear(first);
     }
   }
 
   /** The first one that is open is finished. */
-  #settle(first: T): void {
+  #clear(first: T): void {
     this.#open.shift();
     this.#floor = first;
     this.#committable++;
-    if (this.#keepsAll) this.#settled.push(first);
-    this.#onSettled(first);
+    if (this.#keepsAll) this.#cleared.push(first);
+    this.#onCleared(first);
   }
 
   /** The first `count` committable items are committed; returns them, if they are kept. */
   committed(count: number): T[] {
     this.#committable -= count;
-    return this.#settled.splice(0, count);
+    return this.#cleared.splice(0, count);
   }
 }

@@ -16,7 +16,7 @@ import type { Queues } from "./delivery/durable.ts";
 import { Durables } from "./delivery/durables.ts";
 import type { Watched } from "./gap-watch.ts";
 import { type Call, Handling, type Outcome } from "./handling/handling.ts";
-import { Inbox } from "./handling/inbox.ts";
+import { Held } from "./handling/held.ts";
 import type { Message } from "./message.ts";
 import type { PoisonOfPartition } from "./dead-letters/poison.ts";
 import { Progress } from "./progress.ts";
@@ -56,7 +56,7 @@ export class Pump implements Watched, Stallable {
   readonly lease: Lease;
   readonly #options: PumpOptions;
   readonly #progress: Progress<Delivered>;
-  readonly #inbox: Inbox;
+  readonly #held: Held;
   readonly #credit: Credit;
   readonly #committer: Committer<Delivered>;
   readonly #handling: Handling;
@@ -74,7 +74,7 @@ export class Pump implements Watched, Stallable {
   constructor(options: PumpOptions) {
     this.#options = options;
     this.lease = options.lease;
-    this.#progress = new Progress(options.workQueue, (delivered) => this.#inbox.settled(delivered));
+    this.#progress = new Progress(options.workQueue, (delivered) => this.#held.cleared(delivered));
     this.#committer = new Committer({
       lease: options.lease,
       progress: this.#progress,
@@ -82,7 +82,7 @@ export class Pump implements Watched, Stallable {
       onCommitted: (sequence) => {
         this.#committed = true;
         options.onCommitted(sequence);
-        this.#inbox.wake();
+        this.#held.wake();
       },
       onError: (error) => options.onError(toDocktorError(error)),
     });
@@ -101,13 +101,13 @@ export class Pump implements Watched, Stallable {
       ...options,
       ...options.queues,
       maxAckPending: window + mostHeld(window),
-      handled: () => this.#progress.floor?.seq ?? this.lease.checkpoint.sequence,
+      handled: () => this.#progress.floor?.sequence ?? this.lease.checkpoint.sequence,
       ended: this.#ending.signal,
       onError: (error) => options.onError(toDocktorError(error)),
     });
     this.#credit = new Credit(mostHeld(window));
     const troubles = [...options.lease.checkpoint.troubles.values()];
-    this.#inbox = new Inbox({
+    this.#held = new Held({
       partition: options.lease.partition,
       progress: this.#progress,
       breather: options.breather,
@@ -157,7 +157,7 @@ export class Pump implements Watched, Stallable {
     const [message, ...others] = this.#calls.get(this.oldest ?? 0) ?? [];
     if (message === undefined || others.length > 0) return;
     const outcome = await this.#handling.setAside(message, "stalled");
-    if (outcome === "handled") this.#inbox.finish([message]);
+    if (outcome === "handled") this.#held.finish([message]);
   }
 
   gapsUpTo(last: number): readonly Gap[] {
@@ -182,12 +182,12 @@ export class Pump implements Watched, Stallable {
     this.#delivery = delivery;
     delivery.begin(lease.checkpoint.sequence, {
       limit: () => this.#credit.limit,
-      held: () => this.#inbox.held,
+      held: () => this.#held.count,
       limitBytes: this.#options.limitBytes,
-      heldBytes: () => this.#inbox.bytes,
+      heldBytes: () => this.#held.bytes,
       onMessage: (delivered) => {
         breather.turned();
-        this.#inbox.add(delivered);
+        this.#held.add(delivered);
       },
       committed: () => lease.checkpoint.sequence,
       onInterrupted: () => void this.#interrupted(),
@@ -245,15 +245,15 @@ export class Pump implements Watched, Stallable {
     if (!this.#ending.signal.aborted) this.#mustReach = this.#lastStarted;
     this.#ending.abort();
     this.#delivery?.close();
-    this.#inbox.close();
+    this.#held.close();
   }
 
   #intake(): Intake {
     const { lease } = this.#options;
     return {
       context: { signal: lease.lost, epoch: lease.epoch },
-      takeNow: (max) => this.#inbox.takeNow(max),
-      take: (max) => this.#inbox.take(max),
+      takeNow: (max) => this.#held.takeNow(max),
+      take: (max) => this.#held.take(max),
       handle: (messages, call) => this.#handle(messages, call),
     };
   }
@@ -281,7 +281,7 @@ export class Pump implements Watched, Stallable {
   }
 
   #handled(messages: readonly Message[], outcome: Outcome): Outcome {
-    if (outcome === "handled") this.#inbox.finish(messages);
+    if (outcome === "handled") this.#held.finish(messages);
     return outcome;
   }
 }

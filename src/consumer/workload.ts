@@ -42,7 +42,7 @@ export interface WorkloadOptions {
   /** Deliveries of a partition broke off although its lease holds. */
   onInterrupted: (lease: Lease) => void;
   /** Work on a partition does not get on here, and another member may try. */
-  onSurrender: (lease: Lease, reason: DocktorError) => void;
+  onCutOff: (lease: Lease, reason: DocktorError) => void;
   onError: (error: DocktorError) => void;
 }
 
@@ -205,7 +205,7 @@ export class Workload implements PartitionWork {
   }
 
   async #onStalled(pump: Pump, sequence: number, underWayMs: number): Promise<void> {
-    const { settings, tell, onSurrender, onInterrupted } = this.#options;
+    const { settings, tell, onCutOff, onInterrupted } = this.#options;
     const stalledMs = Math.round(underWayMs);
     const { lease } = pump;
     const { partition, epoch } = lease;
@@ -214,7 +214,7 @@ export class Workload implements PartitionWork {
     if (again && settings.poison.policy === "block") return;
     if (again) await pump.setStalledAside();
     const then = again ? "it has hung before, and is set aside" : "another member is to try";
-    onSurrender(lease, stalled(lease, sequence, stalledMs, then));
+    onCutOff(lease, stalled(lease, sequence, stalledMs, then));
     // Where there is no other member, this one starts anew behind the message.
     if (again) onInterrupted(lease);
   }

@@ -20,7 +20,7 @@ import {
   type Members,
   withoutMember,
 } from "./roster.ts";
-import { expireSession, type Session } from "./session.ts";
+import { declareDead, type Session } from "./session.ts";
 import type { SessionStore, Store } from "./store.ts";
 
 /** How often the group as a whole looks, at most. */
@@ -84,7 +84,7 @@ interface Memory {
 /**
  * One look. After an outage longer than the TTL every session is gone at once, and the
  * first member back must not take the rest for dead: absence counts only for a session
- * this member has seen alive, or once it has been around for a TTL (`settled`). It begins anew after
+ * this member has seen alive, or once it has been around for a TTL (`hereForATtl`). It begins anew after
  * the sessions had another time to live, as in a race of newcomers to an empty group: what went by
  * that was trusted by its owner.
  */
@@ -98,7 +98,7 @@ async function look(options: LivenessOptions, memory: Memory): Promise<void> {
     memory.seen.clear();
     return;
   }
-  const settled = clock.now() - memory.since >= session.ttlMs;
+  const hereForATtl = clock.now() - memory.since >= session.ttlMs;
   for (const [id, member] of suspects) {
     const { incarnation, state } = member;
     const marked = memory.dead.has(incarnation);
@@ -110,9 +110,9 @@ async function look(options: LivenessOptions, memory: Memory): Promise<void> {
     if (state === "restarting") {
       memory.goneSince.set(incarnation, goneSince);
       if (clock.now() - goneSince < (member.restartDelayMs ?? 0)) continue;
-    } else if (!settled && !memory.seen.has(incarnation)) continue;
+    } else if (!hereForATtl && !memory.seen.has(incarnation)) continue;
     if (!session.trusted()) return;
-    if (!(await expireSession(sessions, id, incarnation))) continue;
+    if (!(await declareDead(sessions, id, incarnation))) continue;
     memory.dead.add(incarnation);
     const change = state === "restarting" ? withoutMember : endLife;
     await changeRoster(leases, identity, (roster) => change(roster, id, incarnation));

@@ -3,8 +3,8 @@
  * is over: the server may take a quarter of a second more to expire a record, and version 2.9 does so
  * without a word.
  *
- * Every renewal is seen as it is made. When none has come for 92 % of a TTL, counted on the observer's own
- * monotonic clock from when it saw the last, its owner has stopped, as it trusts that renewal for 90 % of a TTL
+ * Every renewal is seen as it is made. When none has come for 95 % of a TTL, counted on the observer's own
+ * monotonic clock from when it saw the last, its owner has stopped, as it trusts that renewal for 87 % of a TTL
  * from before it was sent. The record is replaced by compare-and-set: a renewal that was
  * made and not seen wins. Where the mark is there already, its writer may not have come to take the member
  * off the roster, or got no answer: that is done here, too. Who is not found dead here, as of two neighbours that die together, is
@@ -13,7 +13,7 @@
 import { type Clock, slept } from "../clock.ts";
 import { isLiveSession, parseSession } from "./records.ts";
 import { changeRoster, endLife, type GroupIdentity, type Members } from "./roster.ts";
-import { expireSession, type Session, silenceMs } from "./session.ts";
+import { declareDead, type Session, silenceMs } from "./session.ts";
 import { ABSENT, type Store } from "./store.ts";
 
 /** How long to wait before a watch that broke, or had missed a renewal, is opened again. */
@@ -73,13 +73,13 @@ export class NeighbourWatch {
   async #watch(life: Life, signal: AbortSignal): Promise<void> {
     const { clock, onError } = this.#options;
     do {
-      const turn = new AbortController();
-      const end = (): void => turn.abort();
+      const round = new AbortController();
+      const end = (): void => round.abort();
       signal.addEventListener("abort", end);
       const last: Renewal = { revision: ABSENT, seenAt: clock.now(), marked: false };
-      void this.#see(life, last, turn.signal).then(end);
+      void this.#see(life, last, round.signal).then(end);
       try {
-        const silent = await this.#silent(last, turn.signal);
+        const silent = await this.#silent(last, round.signal);
         if (silent || last.marked) await this.#declareDead(life, last.revision);
       } catch (error) {
         onError(error);
@@ -117,10 +117,10 @@ export class NeighbourWatch {
   /** Ends that life, unless its record has another revision by now. */
   async #declareDead({ id, incarnation }: Life, revision: number): Promise<void> {
     const { sessions, leases, identity, session } = this.#options;
-    const expire = async (seen: number): Promise<boolean> =>
-      session.trusted() && (await expireSession(sessions, id, incarnation, seen));
+    const declare = async (seen: number): Promise<boolean> =>
+      session.trusted() && (await declareDead(sessions, id, incarnation, seen));
     // Its record may have expired in that moment. Else it was renewed, or another life has come.
-    if (!(await expire(revision)) && !(await expire(ABSENT))) return;
+    if (!(await declare(revision)) && !(await declare(ABSENT))) return;
     await changeRoster(leases, identity, (roster) => endLife(roster, id, incarnation));
   }
 }

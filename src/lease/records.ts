@@ -3,6 +3,7 @@
  * here, once, before anything else sees it.
  */
 import { DocktorError } from "../errors.ts";
+import { isObject } from "../options.ts";
 
 /** In the members bucket, under the member's id: this life of the member is alive. */
 export interface SessionRecord {
@@ -119,12 +120,6 @@ export function checkpointKey(partition: number): string {
 export function partitionOfLeaseKey(key: string): number | undefined {
   const match = /^lease\.(\d+)$/.exec(key);
   return match ? Number(match[1]) : undefined;
-}
-
-type Fields = Record<string, unknown>;
-
-function isObject(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isCount(value: unknown): value is number {

@@ -7,18 +7,24 @@ import { DocktorError, isDocktorError, toDocktorError } from "../errors.ts";
 import { isLiveSession, parseSession, type SessionRecord } from "./records.ts";
 import { ABSENT, type Store } from "./store.ts";
 
-/** The share of the TTL by which a member stops before the server may forget it. */
-const MARGIN = 0.1;
+/**
+ * The share of the TTL by which a member stops before the server may forget it. Members of other versions rely on it:
+ * a smaller one would have them take over too early.
+ */
+const MARGIN = 0.13;
 
-/** The share of the TTL by which two clocks may differ over one TTL: far more than those of working machines do. */
-const DRIFT = 0.02;
+/**
+ * The share of the TTL by which two clocks may differ over one TTL. A monotonic clock that is being set right runs up to
+ * a twelfth too slow (chrony's `maxslewrate`): 87 % of a TTL may take 95 % of one.
+ */
+const SLEW = 0.08;
 
 /**
  * How long after a renewal was seen its owner has stopped for sure, in milliseconds. It does not start again, so
  * nothing is gained by waiting until the server forgets it.
  */
 export function silenceMs(ttlMs: number): number {
-  return ttlMs * (1 - MARGIN + DRIFT);
+  return ttlMs * (1 - MARGIN + SLEW);
 }
 
 /** Renewals per TTL. */
@@ -100,7 +106,7 @@ export class Session {
 
   /** Ends the session at once: deletes its record, so that others need not wait for the TTL. */
   async end(): Promise<void> {
-    this.orphan();
+    this.abandon();
     // A renewal under way changes the revision.
     await this.#keeping;
     try {
@@ -111,7 +117,7 @@ export class Session {
   }
 
   /** Stops renewing and leaves the record to its TTL. */
-  orphan(): void {
+  abandon(): void {
     this.#stopped.abort();
   }
 
@@ -206,7 +212,7 @@ async function vacancy(options: OpenSessionOptions): Promise<number> {
  * or one that was not renewed for {@link silenceMs} after it was seen with the revision `seen`. Returns whether it is
  * dead: false when its record is not as expected.
  */
-export async function expireSession(
+export async function declareDead(
   store: Store,
   memberId: string,
   incarnation: string,

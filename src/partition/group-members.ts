@@ -8,7 +8,7 @@ import type { Store } from "../lease/store.ts";
  * - `active`, `draining`: its state on the roster; its session lives
  * - `restarting`: it stops or has stopped, and is expected back under its id. Its partitions are kept
  *   for it until its `restartDelayMs` has passed, and beyond that until another member is there
- * - `dead`: its session has expired, and nobody was there yet to take it off the roster. Its
+ * - `dead`: its session has expired or was declared dead, and nobody was there yet to take it off the roster. Its
  *   partitions stay leased by it until another member takes them.
  */
 export type MemberStatusState = MemberState | "dead";

@@ -2,7 +2,7 @@
 import { AckPolicy, type ConsumerInfo, DeliverPolicy } from "@nats-io/jetstream";
 import type { CheckpointRecord } from "../lease/records.ts";
 import type { Link } from "../nats/connection.ts";
-import { findConsumer } from "../nats/consumer.ts";
+import { findConsumer } from "../nats/find-consumer.ts";
 import { fromNats } from "../nats/errors.ts";
 import { durableName, partitionSubject } from "./names.ts";
 

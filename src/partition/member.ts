@@ -65,7 +65,7 @@ export class Member {
   readonly #neighbour: NeighbourWatch;
   readonly #stopped = new AbortController();
   readonly #changed = new Set<() => void>();
-  #settledRevision = 0;
+  #rebalancedRevision = 0;
   #watching: Promise<void> = Promise.resolve();
 
   private constructor(options: MemberOptions, session: Session) {
@@ -93,7 +93,7 @@ export class Member {
       drainTimeoutMs,
       lookAtStream,
       work,
-      onSettled: (revision) => this.#onSettled(revision),
+      onRebalanced: (revision) => this.#onRebalanced(revision),
       onError,
     });
   }
@@ -148,8 +148,8 @@ export class Member {
   }
 
   /** Gives a partition to another member, if there is one, although work is under way on it. */
-  surrender(lease: Lease, reason: DocktorError): void {
-    this.#rebalancer.surrender(lease, reason);
+  cutOff(lease: Lease, reason: DocktorError): void {
+    this.#rebalancer.cutOff(lease, reason);
   }
 
   /** Follows the group through a new watch, as after a reconnect. */
@@ -165,7 +165,7 @@ export class Member {
     try {
       const restarts = this.#options.restartDelayMs > 0;
       const revision = (await this.#enter(restarts ? "restarting" : "draining")) ?? 0;
-      await this.#until(() => this.#settledRevision >= revision && this.#rebalancer.idle);
+      await this.#until(() => this.#rebalancedRevision >= revision && this.#rebalancer.idle);
       await this.#leave();
       // The view may not live to show it.
       this.#arrivals.end(this.#options.memberId);
@@ -178,7 +178,7 @@ export class Member {
   /** Stops now: partitions are lost for `reason`, and the session is left to expire. */
   abandon(reason: DocktorError): void {
     this.#rebalancer.abort(reason);
-    this.#session.orphan();
+    this.#session.abandon();
     void this.#stop();
   }
 
@@ -244,8 +244,8 @@ export class Member {
     this.#wake();
   }
 
-  #onSettled(revision: number): void {
-    this.#settledRevision = revision;
+  #onRebalanced(revision: number): void {
+    this.#rebalancedRevision = revision;
     const members = Object.keys(this.#view.members).sort();
     this.#options.observer.rebalanced(members, this.#rebalancer.owned);
     this.#wake();

@@ -13,7 +13,7 @@ import { Ownership, type OwnershipOptions } from "./ownership.ts";
 export interface RebalancerOptions extends OwnershipOptions {
   partitions: number;
   /** Called when this member has nothing left to claim or release under the roster of that revision. */
-  onSettled: (rosterRevision: number) => void;
+  onRebalanced: (rosterRevision: number) => void;
 }
 
 /** Claims and releases this member's partitions for the life of one session. */
@@ -24,7 +24,7 @@ export class Rebalancer {
   readonly #interrupted = new WeakSet<Lease>();
   #stopped = false;
   #scheduled = false;
-  #settledRevision = 0;
+  #rebalancedRevision = 0;
 
   constructor(options: RebalancerOptions) {
     this.#options = options;
@@ -65,7 +65,7 @@ export class Rebalancer {
    * Gives the partition to another member although work is under way on it, which is aborted.
    * Nothing happens where there is no other member.
    */
-  surrender(lease: Lease, reason: DocktorError): void {
+  cutOff(lease: Lease, reason: DocktorError): void {
     const next = this.#another();
     if (next === undefined) return;
     this.#ownership.cutOff(lease, reason, next, { shunnedBy: this.#options.session.memberId });
@@ -89,7 +89,7 @@ export class Rebalancer {
     for (const [partition, owner] of plan.entries()) {
       if (this.#ownership.ready(partition)) this.#step(partition, owner);
     }
-    this.#reportSettled(plan);
+    this.#reportRebalanced(plan);
   }
 
   /** Takes the step that is due on a partition, if any, when it is to belong to `owner`. */
@@ -149,12 +149,12 @@ export class Rebalancer {
     return !view.has(record.owner, record.incarnation);
   }
 
-  #reportSettled(plan: Assignment): void {
-    const { view, session, onSettled } = this.#options;
-    if (this.#ownership.busy || this.#settledRevision === view.rosterRevision) return;
+  #reportRebalanced(plan: Assignment): void {
+    const { view, session, onRebalanced } = this.#options;
+    if (this.#ownership.busy || this.#rebalancedRevision === view.rosterRevision) return;
     const due = plan.filter((owner) => owner === session.memberId).length;
     if ((this.#restarts ? 0 : due) !== this.owned.length) return;
-    this.#settledRevision = view.rosterRevision;
-    onSettled(view.rosterRevision);
+    this.#rebalancedRevision = view.rosterRevision;
+    onRebalanced(view.rosterRevision);
   }
 }

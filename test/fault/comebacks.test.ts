@@ -77,18 +77,18 @@ describeOnEachServer("a member", ({ start }) => {
     const server = await start();
     const proxy = await startProxy(server.port);
     closeAfterTest(() => proxy.close());
-    const cutOff = member(proxy.url, { memberId: "cut-off", session });
-    const balanced = once(cutOff, "rebalance");
-    await cutOff.run({ eachMessage: () => {} });
+    const disconnected = member(proxy.url, { memberId: "disconnected", session });
+    const balanced = once(disconnected, "rebalance");
+    await disconnected.run({ eachMessage: () => {} });
     await balanced;
-    expect(cutOff.assignment).toHaveLength(4);
+    expect(disconnected.assignment).toHaveLength(4);
     const { manager } = await link(server.url);
     const watches = await manager.consumers.list(`KV_${BUCKET}`).next();
     expect(watches).toHaveLength(1);
     for (const { name } of watches) await manager.consumers.delete(`KV_${BUCKET}`, name);
     const newcomer = member(server.url, { memberId: "newcomer", session });
     const met: string[] = [];
-    cutOff.on("member:joined", ({ memberId }) => met.push(memberId));
+    disconnected.on("member:joined", ({ memberId }) => met.push(memberId));
     await newcomer.run({ eachMessage: () => {} });
     expect(met).toEqual([]);
 
@@ -98,21 +98,21 @@ describeOnEachServer("a member", ({ start }) => {
     await eventually("the newcomer has its share", () => newcomer.assignment.length === 2, 8_000);
     expect(met).toEqual(["newcomer"]);
     // What it kept was taken anew, too.
-    await eventually("they share", () => cutOff.assignment.length === 2);
+    await eventually("they share", () => disconnected.assignment.length === 2);
   });
 
   test("tells at once that its connection broke, and with which server", async () => {
     const server = await start();
     const proxy = await startProxy(server.port);
     closeAfterTest(() => proxy.close());
-    const cutOff = member(proxy.url, { partitions: 1, session, ensureStream: true });
-    await cutOff.run({ eachMessage: () => {} });
+    const disconnected = member(proxy.url, { partitions: 1, session, ensureStream: true });
+    await disconnected.run({ eachMessage: () => {} });
     proxy.cut();
-    await eventually("it is told", () => cutOff.errors.length > 0);
-    expect(cutOff.errors[0]).toMatchObject({ code: "CONNECTION_LOST", retriable: true });
-    expect(cutOff.errors[0]?.message).toContain(`at ${new URL(proxy.url).host} broke`);
+    await eventually("it is told", () => disconnected.errors.length > 0);
+    expect(disconnected.errors[0]).toMatchObject({ code: "CONNECTION_LOST", retriable: true });
+    expect(disconnected.errors[0]?.message).toContain(`at ${new URL(proxy.url).host} broke`);
     proxy.heal();
-    await eventually("it owns the partition anew", () => cutOff.assignment.length === 1);
+    await eventually("it owns the partition anew", () => disconnected.assignment.length === 1);
   });
 
   test("that loses its session while it drains is out, and does not come back", async () => {

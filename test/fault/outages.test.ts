@@ -38,13 +38,13 @@ describeOnEachServer("a group", ({ start }) => {
     });
   });
 
-  test("takes over from a member that is cut off, which stops before its partitions can be taken", async () => {
+  test("takes over from a member that is disconnected, which stops before its partitions can be taken", async () => {
     const server = await start();
     const proxy = await startProxy(server.port);
     closeAfterTest(() => proxy.close());
     const records = new Records();
-    const cutOff = member(proxy.url, { memberId: "cut-off" });
-    await cutOff.run({ eachMessage: records.handler("cut-off") });
+    const disconnected = member(proxy.url, { memberId: "disconnected" });
+    await disconnected.run({ eachMessage: records.handler("disconnected") });
     const healthy = member(server.url, { memberId: "healthy" });
     await healthy.run({ eachMessage: records.handler("healthy") });
     await eventually("they share", () => healthy.assignment.length === 2);
@@ -53,7 +53,7 @@ describeOnEachServer("a group", ({ start }) => {
 
     const lost: string[] = [];
     const aborted: number[] = [];
-    cutOff.on("partition:lost", ({ reason }) => {
+    disconnected.on("partition:lost", ({ reason }) => {
       lost.push(reason);
       aborted.push(Date.now());
     });
@@ -66,7 +66,7 @@ describeOnEachServer("a group", ({ start }) => {
     await eventually("all are handled", () => records.count === 800);
 
     proxy.heal();
-    await eventually("it is back", () => cutOff.assignment.length === 2, 25_000);
+    await eventually("it is back", () => disconnected.assignment.length === 2, 25_000);
     published.push(...(await publish(server.url, numbered(400))));
     await eventually("all are handled", () => records.count === 1_200);
     expect(judge(published, records.all)).toMatchObject({

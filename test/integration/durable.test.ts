@@ -11,7 +11,7 @@ import {
 import { findBucket } from "../../src/lease/kv-store.ts";
 import { leaseKey } from "../../src/lease/records.ts";
 import { Producer } from "../../src/producer/producer.ts";
-import { findConsumer } from "../../src/nats/consumer.ts";
+import { findConsumer } from "../../src/nats/find-consumer.ts";
 import type { Link } from "../../src/nats/connection.ts";
 import { durableName, leasesBucket } from "../../src/partition/names.ts";
 import { judge } from "../../src/record/oracle.ts";

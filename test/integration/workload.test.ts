@@ -55,7 +55,7 @@ async function open(url: string): Promise<void> {
     ttlMs: 60_000,
   });
   closeAfterTest(async () => {
-    session.orphan();
+    session.abandon();
     await link.close();
   });
   const tell: Tell = (event, ..._what) => {
@@ -68,7 +68,7 @@ async function open(url: string): Promise<void> {
     handlers: { eachMessage: () => handler() },
     tell,
     onInterrupted: () => told.push("interrupted"),
-    onSurrender: () => {},
+    onCutOff: () => {},
     onError: () => {},
   });
 }

@@ -10,7 +10,7 @@ import { type Delivered, DeliveryReader } from "../../src/consumer/delivery/deli
 
 /** What a test says of a message. */
 export interface DeliveryOf {
-  readonly seq: number;
+  readonly sequence: number;
   readonly deliverySequence?: number;
   readonly pending?: number;
   readonly data?: string;
@@ -23,8 +23,8 @@ export interface DeliveryOf {
 /** The message as the client gives it. */
 function rawMessage(of: DeliveryOf): Msg {
   const {
-    seq,
-    deliverySequence = seq,
+    sequence,
+    deliverySequence = sequence,
     pending = 0,
     data = "",
     size = 100,
@@ -37,7 +37,7 @@ function rawMessage(of: DeliveryOf): Msg {
   };
   return {
     subject: "s.p.0",
-    reply: `$JS.ACK.S.G-p0-e1.1.${seq}.${deliverySequence}.1700000000123000000.${pending}`,
+    reply: `$JS.ACK.S.G-p0-e1.1.${sequence}.${deliverySequence}.1700000000123000000.${pending}`,
     data: new TextEncoder().encode(data),
     ...(given === undefined ? {} : { headers: given }),
     respond,

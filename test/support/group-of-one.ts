@@ -73,7 +73,7 @@ export class GroupOfOne {
       drainTimeoutMs: 25_000,
       lookAtStream: () => Promise.resolve({ created: CREATED, lastSequence: 100 }),
       work,
-      onSettled: (revision) => this.settledUnder.push(revision),
+      onRebalanced: (revision) => this.settledUnder.push(revision),
       onError: (error) => this.errors.push(error),
     });
     view.start();
@@ -134,7 +134,7 @@ export class GroupOfOne {
 
   async close(): Promise<void> {
     for (const open of this.#gates) open();
-    this.session.orphan();
+    this.session.abandon();
     await this.view.stop();
   }
 

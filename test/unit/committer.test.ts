@@ -33,9 +33,13 @@ function partition(
     onCommitted: () => {},
     onError: (error) => seen.errors.push(error),
   });
-  const handle = (seq: number): void => {
-    progress.start({ seq, deliverySequence: seq + 100, ack: () => seen.acks.push(seq) });
-    progress.finish(seq);
+  const handle = (sequence: number): void => {
+    progress.start({
+      sequence,
+      deliverySequence: sequence + 100,
+      ack: () => seen.acks.push(sequence),
+    });
+    progress.finish(sequence);
     committer.advance();
   };
   return { committer, handle, seen };
@@ -61,7 +65,7 @@ describe("a committer", () => {
 
   test("acks nothing where the stream keeps what is acked", async () => {
     const { handle, seen } = partition(() => Promise.resolve(), { acks: false });
-    for (const seq of [1, 2]) handle(seq);
+    for (const sequence of [1, 2]) handle(sequence);
     await settled();
     expect(seen).toMatchObject({ commits: [2], acks: [] });
   });
@@ -72,7 +76,7 @@ describe("a committer", () => {
       // Before the first ack, and before the second.
       trusted: () => ++looks < 2,
     });
-    for (const seq of [1, 2]) handle(seq);
+    for (const sequence of [1, 2]) handle(sequence);
     await settled();
     expect(seen).toMatchObject({ commits: [2], acks: [1] });
   });
@@ -80,7 +84,7 @@ describe("a committer", () => {
   test("commits what is handled meanwhile with one more commit, not with two at a time", async () => {
     const answers: (() => void)[] = [];
     const { handle, seen } = partition(() => new Promise((resolve) => answers.push(resolve)));
-    for (const seq of [1, 2, 3, 4]) handle(seq);
+    for (const sequence of [1, 2, 3, 4]) handle(sequence);
     await settled();
     expect(seen.commits).toEqual([2]);
     answers.shift()?.();
@@ -127,7 +131,7 @@ describe("a committer", () => {
     "acks nothing and does not try again once the lease is lost (%s)",
     async (code) => {
       const { handle, seen } = partition(() => Promise.reject(new DocktorError(code, "lost")));
-      for (const seq of [1, 2, 3, 4]) handle(seq);
+      for (const sequence of [1, 2, 3, 4]) handle(sequence);
       await settled();
       expect(seen).toEqual({ commits: [2], acks: [], errors: [] });
     },
@@ -138,7 +142,7 @@ describe("a committer", () => {
     const { committer, handle, seen } = partition(
       () => new Promise((_, reject) => (fail = reject)),
     );
-    for (const seq of [1, 2]) handle(seq);
+    for (const sequence of [1, 2]) handle(sequence);
     await settled();
     committer.stop();
     fail(new DocktorError("CLOSED", "the member has left"));
@@ -153,7 +157,7 @@ describe("a committer", () => {
       () => (silent ? Promise.reject(new DocktorError("TIMEOUT", "silence")) : Promise.resolve()),
       { intervalMs: 100 },
     );
-    for (const seq of [1, 2, 3, 4]) handle(seq);
+    for (const sequence of [1, 2, 3, 4]) handle(sequence);
     await settled();
     expect(seen).toMatchObject({ commits: [2], acks: [] });
     expect(seen.errors).toHaveLength(1);
@@ -182,7 +186,7 @@ describe("a committer", () => {
   test("flushes everything that is handled, after the commit under way and not beside it", async () => {
     const answers: (() => void)[] = [];
     const { committer, handle, seen } = partition(() => new Promise((done) => answers.push(done)));
-    for (const seq of [1, 2, 3]) handle(seq);
+    for (const sequence of [1, 2, 3]) handle(sequence);
     let flushed = false;
     void committer.flush().then(() => (flushed = true));
     await settled();
@@ -208,7 +212,7 @@ describe("a committer", () => {
     handle(1);
     committer.stop();
     await vi.advanceTimersByTimeAsync(200);
-    for (const seq of [2, 3, 4]) handle(seq);
+    for (const sequence of [2, 3, 4]) handle(sequence);
     await vi.advanceTimersByTimeAsync(200);
     expect(seen).toEqual({ commits: [], acks: [], errors: [] });
   });
@@ -219,7 +223,7 @@ describe("a committer", () => {
     const { committer, handle, seen } = partition(() => new Promise((done) => answers.push(done)), {
       intervalMs: 100,
     });
-    for (const seq of [1, 2, 3]) handle(seq);
+    for (const sequence of [1, 2, 3]) handle(sequence);
     committer.stop();
     answers.shift()?.();
     await settled();

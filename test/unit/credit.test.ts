@@ -21,7 +21,7 @@ describe("the messages held of a partition", () => {
     expect(limits).toEqual([128, 200, 200]);
   });
 
-  test("become as few again as are handled in two turns", () => {
+  test("become as few again as are handled in two periods", () => {
     const credit = new Credit(1_024);
     for (let i = 0; i < 10; i++) credit.starved();
     credit.handled(300, 100);
@@ -32,14 +32,14 @@ describe("the messages held of a partition", () => {
     expect(credit.limit).toBe(64);
   });
 
-  test("are counted by the time that was needed, when that was more than a turn", () => {
+  test("are counted by the time that was needed, when that was more than a period", () => {
     const credit = new Credit(1_024);
     for (let i = 0; i < 10; i++) credit.starved();
     credit.handled(1_000, 1_000);
     expect(credit.limit).toBe(200);
   });
 
-  test("are as many as before within a turn", () => {
+  test("are as many as before within a period", () => {
     const credit = new Credit(1_024);
     credit.starved();
     credit.handled(1, 99);

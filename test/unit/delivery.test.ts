@@ -19,7 +19,7 @@ let room: number;
 let committed: number;
 let delivery: Delivery;
 /** Hands a message to the client; `number` is the server's count of its deliveries. */
-let receive: (number: number, seq: number, pending?: number) => void;
+let receive: (number: number, sequence: number, pending?: number) => void;
 /** The connection's other end. */
 let server: FakeConnection;
 
@@ -30,8 +30,8 @@ function open({ workQueue = false, begun = true, first = 1 } = {}): void {
   keeps = false;
   committed = AFTER;
   server = new FakeConnection();
-  receive = (deliverySequence, seq, pending = 0) => {
-    server.deliver({ seq, deliverySequence, pending, onAck: () => acked.push(seq) });
+  receive = (deliverySequence, sequence, pending = 0) => {
+    server.deliver({ sequence, deliverySequence, pending, onAck: () => acked.push(sequence) });
   };
   delivery = new Delivery({
     link: { connection: server.asConnection } as Link,
@@ -52,7 +52,7 @@ function begin(): void {
     held: () => (full ? room : keeps ? handedOver.length : 0),
     limitBytes: () => 1e6,
     heldBytes: () => 0,
-    onMessage: ({ seq }) => handedOver.push(seq),
+    onMessage: ({ sequence }) => handedOver.push(sequence),
     committed: () => committed,
     onInterrupted: () => interruptions++,
   });
@@ -313,9 +313,9 @@ describe("what a delivery can not receive any more", () => {
 
   test("is told of each time that the flow had to stop", () => {
     delivery.gapsUpTo(AFTER);
-    for (const [i, seq] of [5, 15, 25, 35].entries()) {
+    for (const [i, sequence] of [5, 15, 25, 35].entries()) {
       full = true;
-      receive(i + 1, seq, 20);
+      receive(i + 1, sequence, 20);
       goOn();
     }
     expect(delivery.gapsUpTo(32)).toEqual([

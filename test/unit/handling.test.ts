@@ -55,10 +55,10 @@ function follow(policy: PoisonPolicy, maxAttempts = 2): void {
 }
 
 /** The message of that name, whose key is the name's first letter; or one that asks for a replay. */
-function raw(seq: number, asked: string | { group: string; id: number }): Delivered {
+function raw(sequence: number, asked: string | { group: string; id: number }): Delivered {
   const given = typeof asked === "string" ? headers() : encodeReplay(asked);
   if (typeof asked === "string" && asked !== "") given.set("Docktor-Key", asked.slice(0, 1));
-  return delivered({ seq, headers: given, data: typeof asked === "string" ? asked : "" });
+  return delivered({ sequence, headers: given, data: typeof asked === "string" ? asked : "" });
 }
 
 /** Handles messages together, and lets all the time pass that they need. */
@@ -71,10 +71,10 @@ async function handle(...messages: Message[]): Promise<Outcome> {
   return await handled;
 }
 
-const message = (seq: number, name: string): Message => Message.from(raw(seq, name), 0);
+const message = (sequence: number, name: string): Message => Message.from(raw(sequence, name), 0);
 
-async function replay(seq: number, id: number, group = "G"): Promise<Message> {
-  const read = await handling.read(raw(seq, { group, id }));
+async function replay(sequence: number, id: number, group = "G"): Promise<Message> {
+  const read = await handling.read(raw(sequence, { group, id }));
   return read instanceof Message ? read : expect.fail(`nothing to replay, but ${read}`);
 }
 

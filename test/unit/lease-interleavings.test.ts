@@ -1,7 +1,7 @@
 /**
  * Every interleaving of members that claim, seal, commit and release, up to a bound; and mutations of
  * the protocol, to show that the search can fail. What is run is the library's own code: `Session`,
- * `expireSession`, `Lease`, `Checkpoint`, `releaseRecord`, `settle`.
+ * `declareDead`, `Lease`, `Checkpoint`, `releaseRecord`, `settle`.
  *
  * At every request the search decides which one is carried out next, and what its sender learns: the
  * answer, at once or late; or nothing, although a write has landed, may land later, or never does.
@@ -173,14 +173,14 @@ describe("the search notices a protocol that", () => {
       },
       wrong: /a trusts its session, which has expired/,
     },
-    "does not wait for a whole TTL without a renewal": {
+    "does not wait long enough without a renewal": {
       scenario: {
         before: ownedByA,
         scripts: { a: rests, b: claimsFromSilent },
         mayPause: ["a"],
         passages: 4,
         faults: 0,
-        mutation: { patience: 0.8 },
+        mutation: { patience: 0.9 },
       },
       wrong: /a was declared dead, and trusts itself/,
     },

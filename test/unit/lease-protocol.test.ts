@@ -88,7 +88,7 @@ describe("a claim", () => {
       return revision;
     };
     await expect(claim(session)).rejects.toEqual(code("SESSION_LOST"));
-    session.orphan();
+    session.abandon();
   });
 
   test("that is overtaken before its seal yields nothing", async () => {
@@ -262,7 +262,7 @@ describe("a commit", () => {
     clock.freeze(TTL);
     await expect(lease.commit(3)).rejects.toEqual(code("SESSION_LOST"));
     expect((await leases.get(checkpointKey(0)))?.value).toMatchObject({ sequence: 0 });
-    session.orphan();
+    session.abandon();
   });
 
   test("of a lease that is lost is not sent, although the session holds", async () => {

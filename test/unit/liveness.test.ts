@@ -24,7 +24,7 @@ beforeEach(() => {
 
 afterEach(() => {
   stop.abort();
-  for (const session of open) session.orphan();
+  for (const session of open) session.abandon();
 });
 
 async function join(memberId: string): Promise<Session> {
@@ -71,7 +71,7 @@ describe("looking after the group", () => {
     await look(a);
     await clock.advance(2 * TTL);
     expect(await roster()).toEqual(["a", "b"]);
-    b.orphan();
+    b.abandon();
     await clock.advance(TTL / 2);
     expect(await roster()).toEqual(["a", "b"]);
     await clock.advance(TTL / 2 + 2 * lookIntervalMs(2, TTL));
@@ -80,7 +80,7 @@ describe("looking after the group", () => {
 
   test("gives members it has never seen alive one TTL to come back, as after an outage", async () => {
     const gone = await join("gone");
-    gone.orphan();
+    gone.abandon();
     await clock.advance(2 * TTL);
     const a = await join("a");
     await look(a);
@@ -94,7 +94,7 @@ describe("looking after the group", () => {
     const [a, before] = [await join("a"), await join("b")];
     await look(a);
     await clock.advance(TTL);
-    before.orphan();
+    before.abandon();
     await clock.advance(TTL / 2);
     const after = await Session.open({
       store: sessions,
@@ -110,7 +110,7 @@ describe("looking after the group", () => {
 
   test("finds a member dead that it has seen alive, also when it has just joined itself", async () => {
     const b = await join("b");
-    b.orphan();
+    b.abandon();
     await clock.advance(TTL - 3 * lookIntervalMs(2, TTL));
     await look(await join("a"));
     await clock.advance(5 * lookIntervalMs(2, TTL));
@@ -130,7 +130,7 @@ describe("looking after the group", () => {
     const [a, b] = [await join("a"), await join("b")];
     await look(a);
     await clock.advance(TTL);
-    for (const session of [a, b]) session.orphan();
+    for (const session of [a, b]) session.abandon();
     clock.freeze(TTL);
     await clock.advance(TTL);
     expect(await roster()).toEqual(["a", "b"]);
@@ -145,7 +145,7 @@ describe("looking after the group", () => {
     await clock.advance(2 * lookIntervalMs(2, TTL));
     expect(failed).toContainEqual(new Error("no answer"));
     sessions.live = live;
-    b.orphan();
+    b.abandon();
     await clock.advance(2 * TTL);
     expect(await roster()).toEqual(["a"]);
   });
@@ -180,7 +180,7 @@ describe("looking after the group", () => {
     const failed: unknown[] = [];
     await look(a, (error) => failed.push(error));
     await clock.advance(TTL);
-    b.orphan();
+    b.abandon();
     const write = leases.write.bind(leases);
     leases.write = () => Promise.reject(new Error("no answer"));
     await clock.advance(TTL + 2 * lookIntervalMs(2, TTL));

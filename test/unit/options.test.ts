@@ -3,7 +3,11 @@ import { Consumer } from "../../src/consumer/consumer.ts";
 import { DeadLetterQueue } from "../../src/consumer/dead-letters/dead-letter-queue.ts";
 import { resolveOptions as resolveConsumer } from "../../src/consumer/options.ts";
 import { describeGroup } from "../../src/partition/group-status.ts";
-import { resolveOptions as resolveProducer } from "../../src/producer/options.ts";
+import {
+  type ProducerOptions,
+  resolveOptions as resolveProducer,
+} from "../../src/producer/options.ts";
+import { Producer } from "../../src/producer/producer.ts";
 
 const consumer = { stream: "S", subject: "s", group: "G" };
 
@@ -33,12 +37,16 @@ describe("an option that does not exist is refused by name, with those that do",
 
 describe("a value of another kind is refused, as it was written", () => {
   test.each<[string, Record<string, unknown>]>([
-    ["session 5000 is not possible: use an object, { ttlMs, restartDelayMs }", { session: 5_000 }],
+    ["session cannot be a number: use an object, { ttlMs, restartDelayMs }", { session: 5_000 }],
+    ["stall cannot be a number: use an object, { afterMs }", { stall: 5_000 }],
+    ["commit cannot be a list: use an object, { intervalMs, window }", { commit: [] }],
     [
-      'poison "dead-letter" is not possible: use an object, { policy, maxAttempts }',
+      "poison cannot be a string: use an object, { policy, maxAttempts }",
       { poison: "dead-letter" },
     ],
-    ["concurrency 8 is not possible: use an object, { perPartition, by }", { concurrency: 8 }],
+    ["concurrency cannot be a number: use an object, { perPartition, by }", { concurrency: 0 }],
+    ["concurrency cannot be a boolean: use an object", { concurrency: false }],
+    ["concurrency cannot be null: use an object", { concurrency: null }],
     ['partitions "32" is not possible: use a whole number from 1 to 65536', { partitions: "32" }],
     ['drainTimeoutMs "0" is not possible: use a whole number', { drainTimeoutMs: "0" }],
     [
@@ -56,8 +64,17 @@ describe("a value of another kind is refused, as it was written", () => {
   test.each<[string, Record<string, unknown>]>([
     ['maxInFlight "9" is not possible: use a whole number above 0', { maxInFlight: "9" }],
     ["ensureStream 1 is not possible: use true, false, or an object", { ensureStream: 1 }],
+    ['retryForMs "9" is not possible: use milliseconds, 0 or more', { retryForMs: "9" }],
   ])("of a producer: %s", (message, wrong) => {
     expect(() => resolveProducer({ stream: "S", subject: "s", ...wrong })).toThrow(message);
+  });
+});
+
+test("an address instead of options is refused without a word of what is in it", async () => {
+  const address = "nats://ada:geheim@127.0.0.1" as unknown as ProducerOptions;
+  await expect(Producer.connect(address)).rejects.toMatchObject({
+    code: "INVALID_OPTION",
+    message: expect.stringMatching(/^options cannot be a string: use an object, \{ servers, /),
   });
 });
 

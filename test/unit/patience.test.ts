@@ -1,7 +1,7 @@
 import type { JetStreamManager } from "@nats-io/jetstream";
 import { describe, expect, test } from "vitest";
 import { DocktorError } from "../../src/errors.ts";
-import { findConsumer } from "../../src/nats/consumer.ts";
+import { findConsumer } from "../../src/nats/find-consumer.ts";
 import { patiently } from "../../src/nats/patience.ts";
 
 describe("a step that the server does not answer", () => {

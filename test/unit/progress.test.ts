@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Progress, type Sequenced } from "../../src/consumer/progress.ts";
 
-const item = (seq: number): Sequenced => ({ seq });
+const item = (sequence: number): Sequenced => ({ sequence });
 
 describe("progress", () => {
   test("has no floor before the first message is finished", () => {
@@ -15,8 +15,8 @@ describe("progress", () => {
 
   test("tells of each once there is no gap before it, in order", () => {
     const settled: number[] = [];
-    const progress = new Progress<Sequenced>(false, ({ seq }) => settled.push(seq));
-    for (const seq of [1, 2, 3, 4]) progress.start(item(seq));
+    const progress = new Progress<Sequenced>(false, ({ sequence }) => settled.push(sequence));
+    for (const sequence of [1, 2, 3, 4]) progress.start(item(sequence));
     progress.finish(2);
     progress.finish(3);
     expect(settled).toEqual([]);
@@ -48,7 +48,7 @@ describe("progress", () => {
             finished.add(i);
             let prefix = 0;
             while (finished.has(prefix)) prefix++;
-            expect(progress.floor?.seq).toBe(prefix === 0 ? undefined : prefix - 1);
+            expect(progress.floor?.sequence).toBe(prefix === 0 ? undefined : prefix - 1);
             expect(progress.committable).toBe(prefix);
           }
         },
@@ -58,7 +58,7 @@ describe("progress", () => {
 
   test("a commit covers what was finished when it began, not what finished meanwhile", () => {
     const progress = new Progress(true);
-    for (const seq of [1, 2]) progress.start(item(seq));
+    for (const sequence of [1, 2]) progress.start(item(sequence));
     progress.finish(1);
     const count = progress.committable;
     progress.finish(2);

@@ -43,7 +43,7 @@ afterEach(() => {
 });
 
 const deliver = (count: number, size = 1): void => {
-  for (let i = 0; i < count; i++) server.deliver({ seq: came + 1, size });
+  for (let i = 0; i < count; i++) server.deliver({ sequence: came + 1, size });
 };
 
 describe("messages are asked for", () => {

@@ -145,17 +145,17 @@ async function flow(
 /** Has messages delivered, each named by its key and its sequence; `?` asks another group for a replay. */
 async function come(...names: string[]): Promise<void> {
   for (const name of names) {
-    const seq = Number(name.slice(1));
+    const sequence = Number(name.slice(1));
     const given = headers();
     const asks = name.startsWith("?");
     if (asks) given.set("Docktor-Replay", "OTHER 1");
     else given.set("Docktor-Key", name.slice(0, 1));
     server.deliver({
-      seq,
+      sequence,
       pending: 1,
       data: asks ? "" : name,
       headers: given,
-      onAck: () => acks.push(seq),
+      onAck: () => acks.push(sequence),
     });
   }
   await settled();
@@ -418,9 +418,9 @@ test("a connection that takes nothing more, as it is being closed, is asked for 
 test("as many bytes as may be held are asked for, however many were handled before", async () => {
   await flow(undefined, 1_000);
   const asked = (): number => server.askedBytes.at(-1) ?? 0;
-  for (let seq = 1; seq <= 200; seq++) {
-    await come(`a${seq}`);
-    await end(`a${seq}`);
+  for (let sequence = 1; sequence <= 200; sequence++) {
+    await come(`a${sequence}`);
+    await end(`a${sequence}`);
   }
   expect(server.asked.length).toBeGreaterThan(1);
   expect(asked()).toBe(LIMIT_BYTES - MESSAGE_BYTES);

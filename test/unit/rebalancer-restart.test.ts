@@ -45,7 +45,7 @@ test("does not give a partition on which work has stalled to a member that is aw
   await group.roster({ a: {}, b: { state: "restarting" }, c: {} });
   await group.put(2, group.ownedBy("c"));
   const rebalancer = await group.join(3);
-  rebalancer.surrender(group.work.leaseOf(0), new DocktorError("STALLED", "it hangs"));
+  rebalancer.cutOff(group.work.leaseOf(0), new DocktorError("STALLED", "it hangs"));
   await group.settled();
   expect(await group.stored(0)).toEqual({ epoch: 1, next: "c", shunnedBy: "a" });
 });

@@ -239,7 +239,7 @@ describe("a partition on which work has stalled", () => {
   test("is given to another member after what is handled there was committed, and its work aborted", async () => {
     const rebalancer = await group.join(2);
     group.work.news();
-    rebalancer.surrender(group.work.leaseOf(0), stalled);
+    rebalancer.cutOff(group.work.leaseOf(0), stalled);
     await group.settled();
     expect(group.work.news()).toEqual(["flush 0", "abort 0 in epoch 1: STALLED"]);
     expect(await group.stored(0)).toEqual({ epoch: 1, next: "b", shunnedBy: "a" });
@@ -250,7 +250,7 @@ describe("a partition on which work has stalled", () => {
   test("is given up all the same when what is handled cannot be committed, and that is told", async () => {
     const rebalancer = await group.join(2);
     group.work.flush = silence;
-    rebalancer.surrender(group.work.leaseOf(0), stalled);
+    rebalancer.cutOff(group.work.leaseOf(0), stalled);
     await group.settled();
     expect(await group.stored(0)).toEqual({ epoch: 1, next: "b", shunnedBy: "a" });
     expect([rebalancer.owned, group.errors]).toEqual([[], [code("TIMEOUT")]]);
@@ -261,7 +261,7 @@ describe("a partition on which work has stalled", () => {
     await group.roster({ a: {}, b: { state: "draining" } });
     await group.settled();
     group.work.news();
-    rebalancer.surrender(group.work.leaseOf(0), stalled);
+    rebalancer.cutOff(group.work.leaseOf(0), stalled);
     await group.settled();
     expect([group.work.news(), rebalancer.owned]).toEqual([[], [0]]);
   });
@@ -274,13 +274,13 @@ describe("a partition on which work has stalled", () => {
     rebalancer.reclaim(lease);
     await group.settled();
     group.work.news();
-    rebalancer.surrender(lease, stalled);
+    rebalancer.cutOff(lease, stalled);
     await group.settled();
     expect(group.work.news()).toEqual([]);
     open();
     await group.settled();
     group.work.news();
-    rebalancer.surrender(lease, stalled);
+    rebalancer.cutOff(lease, stalled);
     await group.settled();
     expect([group.work.news(), rebalancer.owned]).toEqual([[], [0]]);
     expect(await group.stored(0)).toEqual(group.ownedBy("a", 2));

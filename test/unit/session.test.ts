@@ -1,7 +1,7 @@
 /** What a session promises, over the store in memory, with time and faults in the test's hands. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { DocktorError } from "../../src/errors.ts";
-import { expireSession, Session } from "../../src/lease/session.ts";
+import { declareDead, Session, silenceMs } from "../../src/lease/session.ts";
 import { settle } from "../../src/lease/settle.ts";
 import { ABSENT } from "../../src/lease/store.ts";
 import { ManualClock } from "../support/clock.ts";
@@ -24,7 +24,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  for (const session of opened) session.orphan();
+  for (const session of opened) session.abandon();
 });
 
 async function join(memberId: string, previous?: string): Promise<Session> {
@@ -88,6 +88,20 @@ describe("a session's trust", () => {
     expect(session.trusted()).toBe(false);
     await clock.advance(0);
     expect(session.lost.aborted).toBe(true);
+  });
+
+  test("lasts for 87 % of a TTL from when the renewal was sent, and not a moment longer", async () => {
+    const session = await join("a");
+    sessions.write = silence;
+    clock.freeze(0.87 * TTL - 1);
+    expect(session.trusted()).toBe(true);
+    clock.freeze(1);
+    expect(session.trusted()).toBe(false);
+  });
+
+  test("is over before its neighbour stops waiting, though the owner's clock runs a twelfth too slow", () => {
+    expect((0.87 * TTL) / (1 - 1 / 12)).toBeLessThan(silenceMs(TTL));
+    expect(silenceMs(TTL)).toBeLessThan(TTL);
   });
 
   test("is over for good: others need not wait for one more renewal", async () => {
@@ -214,7 +228,7 @@ describe("a session's id", () => {
 
   test("is free once a crashed life has expired", async () => {
     const first = await join("a");
-    first.orphan();
+    first.abandon();
     const second = join("a");
     await clock.advance(TTL + TTL / 10);
     expect((await second).incarnation).not.toBe(first.incarnation);
@@ -222,12 +236,12 @@ describe("a session's id", () => {
 
   test("is free at once for its own life before, and after it was declared dead", async () => {
     const first = await join("a");
-    first.orphan();
+    first.abandon();
     const second = await join("a", first.incarnation);
     expect(second.trusted()).toBe(true);
-    second.orphan();
+    second.abandon();
     await clock.advance(TTL);
-    await expireSession(sessions, "a", second.incarnation);
+    await declareDead(sessions, "a", second.incarnation);
     expect((await join("a")).trusted()).toBe(true);
   });
 
@@ -268,23 +282,23 @@ test("a session that was ended is not lost, whatever becomes of a renewal under 
 describe("declaring a session dead", () => {
   test("keeps it from being renewed any more", async () => {
     const session = await join("a");
-    session.orphan();
+    session.abandon();
     await clock.advance(TTL);
-    expect(await expireSession(sessions, "a", session.incarnation)).toBe(true);
+    expect(await declareDead(sessions, "a", session.incarnation)).toBe(true);
     const record = { incarnation: session.incarnation };
     await expect(sessions.write("a", record, ABSENT)).rejects.toEqual(code("CONFLICT"));
   });
 
   test("is not possible while its record is there", async () => {
     const session = await join("a");
-    expect(await expireSession(sessions, "a", session.incarnation)).toBe(false);
+    expect(await declareDead(sessions, "a", session.incarnation)).toBe(false);
     await clock.advance(TTL);
     expect(session.trusted()).toBe(true);
   });
 
   test("is true for whoever comes second, and says nothing about another life", async () => {
-    expect(await expireSession(sessions, "a", "gone")).toBe(true);
-    expect(await expireSession(sessions, "a", "gone")).toBe(true);
-    expect(await expireSession(sessions, "a", "another life")).toBe(false);
+    expect(await declareDead(sessions, "a", "gone")).toBe(true);
+    expect(await declareDead(sessions, "a", "gone")).toBe(true);
+    expect(await declareDead(sessions, "a", "another life")).toBe(false);
   });
 });

@@ -2,8 +2,8 @@
  * How many of a partition's messages a member holds that are not handled yet: few at first and where
  * handlers are slow, more where they are fast. Pure: no clock, no I/O.
  *
- * The limit doubles when the handler has to wait, and falls back to what it handles in two turns. So
- * a member with many partitions holds no more than {@link LEAST} of each and what it handles in two turns
+ * The limit doubles when the handler has to wait, and falls back to what it handles in two periods. So
+ * a member with many partitions holds no more than {@link LEAST} of each and what it handles in two periods
  * altogether, however large the backlog is, and also when all its handlers hang at once.
  */
 
@@ -19,16 +19,16 @@ export function mostHeld(window: number): number {
   return Math.min(2 * window, 1_024);
 }
 
-/** How long a turn is, in milliseconds, and how many turns' work is held. */
-const TURN_MS = 100;
-const TURNS = 2;
+/** How long a period is, in milliseconds, and how many periods' work is held. */
+const PERIOD_MS = 100;
+const PERIODS = 2;
 
 /** The limit of one partition. */
 export class Credit {
   readonly #most: number;
   #limit: number;
   #handled = 0;
-  #turnedAt = 0;
+  #periodFrom = 0;
 
   /** @param most how many are held at most */
   constructor(most: number) {
@@ -44,12 +44,12 @@ export class Credit {
   /** So many messages were handled; `now` in milliseconds, from whenever. */
   handled(count: number, now: number): void {
     this.#handled += count;
-    if (now - this.#turnedAt < TURN_MS) return;
-    const turns = Math.max(1, (now - this.#turnedAt) / TURN_MS);
-    const wanted = Math.max(LEAST, (this.#handled / turns) * TURNS);
+    if (now - this.#periodFrom < PERIOD_MS) return;
+    const periods = Math.max(1, (now - this.#periodFrom) / PERIOD_MS);
+    const wanted = Math.max(LEAST, (this.#handled / periods) * PERIODS);
     this.#limit = Math.min(this.#limit, Math.ceil(wanted), this.#most);
     this.#handled = 0;
-    this.#turnedAt = now;
+    this.#periodFrom = now;
   }
 
   /** The handler has to wait, although the server has more. */

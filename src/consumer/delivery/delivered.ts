@@ -17,15 +17,15 @@ export interface Source {
 /** One delivery of a message. Its fields are read when they are asked for: most handlers want few of them. */
 export class Delivered implements Source {
   /** The message's sequence in the stream. */
-  readonly seq: number;
+  readonly sequence: number;
   /** How many messages the durable had delivered with it. */
   readonly deliverySequence: number;
   readonly raw: Msg;
   #data: Uint8Array | undefined;
 
-  constructor(raw: Msg, seq: number, deliverySequence: number) {
+  constructor(raw: Msg, sequence: number, deliverySequence: number) {
     this.raw = raw;
-    this.seq = seq;
+    this.sequence = sequence;
     this.deliverySequence = deliverySequence;
   }
 
@@ -85,11 +85,11 @@ export class DeliveryReader {
     const reply = raw.reply ?? "";
     if (this.#start === 0) this.#start = startOfNumbers(reply);
     this.#at = reply.indexOf(".", this.#start) + 1;
-    const seq = this.#next(reply);
+    const sequence = this.#next(reply);
     const deliverySequence = this.#next(reply);
     this.#at = reply.indexOf(".", this.#at) + 1;
     this.pending = this.#next(reply);
-    return new Delivered(raw, seq, deliverySequence);
+    return new Delivered(raw, sequence, deliverySequence);
   }
 
   #next(reply: string): number {

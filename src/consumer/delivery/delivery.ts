@@ -74,11 +74,11 @@ export class Delivery {
       heldBytes: () => this.#keptBytes + (this.#receiver?.heldBytes() ?? 0),
       onMessage: (raw) => this.#onMessage(raw),
       onIdle: () =>
-        this.#inTurn(() => {
+        this.#onceBegun(() => {
           this.#stopped = true;
         }),
       onHeartbeat: (deliveries) =>
-        this.#inTurn(() => {
+        this.#onceBegun(() => {
           this.#heard = true;
           // What was sent and did not come would be missed only with the next message.
           if (deliveries > this.#deliveries) this.interrupt();
@@ -152,7 +152,7 @@ export class Delivery {
 
   /** Nothing more will come in order: once there is a receiver, ends the flow and says so. */
   interrupt(): void {
-    this.#inTurn(() => {
+    this.#onceBegun(() => {
       if (this.#closed) return;
       this.close();
       this.#receiver?.onInterrupted();
@@ -179,7 +179,7 @@ export class Delivery {
   }
 
   /** Does it now or, when there is no receiver yet, once there is one. */
-  #inTurn(event: () => void): void {
+  #onceBegun(event: () => void): void {
     if (this.#receiver === undefined) this.#kept.push(event);
     else event();
   }
@@ -190,15 +190,15 @@ export class Delivery {
     this.#heard = true;
     // The server numbers its deliveries: a missing number is a lost message.
     const delivered = this.#reader.read(raw);
-    const { seq, deliverySequence } = delivered;
+    const { sequence, deliverySequence } = delivered;
     if (deliverySequence !== ++this.#deliveries) return this.interrupt();
     this.#behind = this.#reader.pending > 0;
-    if (seq <= this.#sequence) return this.#repeated(delivered);
+    if (sequence <= this.#sequence) return this.#repeated(delivered);
     if (this.#stopped && !this.#options.workQueue) {
-      this.#stops.push({ first: this.#sequence + 1, last: seq - 1 });
+      this.#stops.push({ first: this.#sequence + 1, last: sequence - 1 });
     }
-    this.#first ??= seq;
-    this.#sequence = seq;
+    this.#first ??= sequence;
+    this.#sequence = sequence;
     this.#receiver?.onMessage(delivered);
     this.#stopped = idle;
   }
@@ -213,8 +213,8 @@ export class Delivery {
 
   /** Handled before. In a work queue it stays until it is acked: an ack that was lost is repeated. */
   #repeated(delivered: Delivered): void {
-    const { seq } = delivered;
-    if (this.#options.workQueue && seq <= (this.#receiver?.committed() ?? 0)) delivered.ack();
+    const { sequence } = delivered;
+    if (this.#options.workQueue && sequence <= (this.#receiver?.committed() ?? 0)) delivered.ack();
     // It is not held, and so nobody will say that there is room again.
     this.#pull.more();
   }

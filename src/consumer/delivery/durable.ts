@@ -10,7 +10,7 @@ import { setImmediate, setTimeout } from "node:timers/promises";
 import { nanos } from "@nats-io/transport-node";
 import { DocktorError } from "../../errors.ts";
 import type { Link } from "../../nats/connection.ts";
-import { findConsumer } from "../../nats/consumer.ts";
+import { findConsumer } from "../../nats/find-consumer.ts";
 import {
   fromNats,
   isConsumerConflict,

@@ -6,7 +6,7 @@
  */
 
 /** How long handlers may run on without the event loop turning. */
-const TURN_MS = 10;
+const LONGEST_RUN_MS = 10;
 
 /** Shared by all partitions of a member. */
 export class Breather {
@@ -25,7 +25,7 @@ export class Breather {
 
   /** Whether it is time to breathe. */
   get due(): boolean {
-    return performance.now() - this.#since > TURN_MS;
+    return performance.now() - this.#since > LONGEST_RUN_MS;
   }
 
   /** Resolves when the event loop has turned. */

@@ -50,7 +50,7 @@ export class Handling {
   async read(delivered: Delivered): Promise<Message | undefined | "ended"> {
     const { poison } = this.#options;
     let message: Message | undefined;
-    const outcome = await this.#persist(delivered.seq, async () => {
+    const outcome = await this.#persist(delivered.sequence, async () => {
       message = await poison.read(delivered);
     });
     return outcome === "ended" ? "ended" : message;

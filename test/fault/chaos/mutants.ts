@@ -54,7 +54,7 @@ function commitTheLatest(): void {
   const finish = Reflect.get(Progress.prototype, "finish") as (sequence: number) => void;
   const started = new WeakMap<Progress<Sequenced>, number[]>();
   Progress.prototype.start = function (item): void {
-    started.set(this, [...(started.get(this) ?? []), item.seq]);
+    started.set(this, [...(started.get(this) ?? []), item.sequence]);
     start.call(this, item);
   };
   Progress.prototype.finish = function (sequence): void {

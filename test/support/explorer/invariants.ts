@@ -8,7 +8,7 @@ import {
   leaseKey,
   parseLease,
 } from "../../../src/lease/records.ts";
-import { expireSession, Session } from "../../../src/lease/session.ts";
+import { declareDead, Session } from "../../../src/lease/session.ts";
 import { ABSENT } from "../../../src/lease/store.ts";
 import { ManualClock } from "../clock.ts";
 import { MemoryStore } from "../memory-store.ts";
@@ -102,7 +102,7 @@ export async function takeOverFails(now: Invariants): Promise<string | undefined
     const dead =
       owner === undefined ||
       incarnation === undefined ||
-      (await expireSession(sessions, owner, incarnation));
+      (await declareDead(sessions, owner, incarnation));
     if (!dead) return `nobody can declare ${owner} dead`;
     const created = now.checkpoint?.created ?? "";
     const lookAtStream = () => Promise.resolve({ created, lastSequence: Number.MAX_SAFE_INTEGER });
@@ -115,6 +115,6 @@ export async function takeOverFails(now: Invariants): Promise<string | undefined
     if (!isDocktorError(error)) throw error;
     return `an heir cannot claim the partition: ${error.message}`;
   } finally {
-    session.orphan();
+    session.abandon();
   }
 }

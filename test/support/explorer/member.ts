@@ -6,7 +6,7 @@ import { isDocktorError } from "../../../src/errors.ts";
 import type { StreamPosition } from "../../../src/lease/checkpoint.ts";
 import { Lease, type LeaseEntry, releaseRecord } from "../../../src/lease/lease.ts";
 import { leaseKey, parseLease, parseSession } from "../../../src/lease/records.ts";
-import { expireSession, Session } from "../../../src/lease/session.ts";
+import { declareDead, Session, silenceMs } from "../../../src/lease/session.ts";
 import type { Store } from "../../../src/lease/store.ts";
 import { type Invariants, PARTITION } from "./invariants.ts";
 import type { Mutation } from "./mutations.ts";
@@ -59,7 +59,7 @@ export class ModelMember {
   async join(): Promise<void> {
     const { id: memberId, clock, ttlMs, sessions: store, mutation } = this.#options;
     const previous = this.#session?.incarnation;
-    this.#session?.orphan();
+    this.#session?.abandon();
     this.#lease = undefined;
     this.#session = await Session.open({
       store,
@@ -156,20 +156,20 @@ export class ModelMember {
     if (owner === undefined || incarnation === undefined) return true;
     if (owner === this.id || this.#options.mutation.asksNobody) return true;
     const { sessions } = this.#options;
-    if (await expireSession(sessions, owner, incarnation)) return true;
+    if (await declareDead(sessions, owner, incarnation)) return true;
     const entry = await sessions.get(owner);
     return entry !== undefined && parseSession(owner, entry.value).incarnation !== incarnation;
   }
 
-  /** Has seen the owner's session, and sees nothing more of it for a TTL, whatever it does. */
+  /** Has seen the owner's session, and sees nothing more of it for as long as a neighbour waits, whatever it does. */
   async #fallenSilent(seen: LeaseEntry | undefined): Promise<boolean> {
     const { owner, incarnation } = seen?.record ?? {};
     const { sessions, clock, ttlMs, mutation } = this.#options;
     if (owner === undefined || incarnation === undefined) return true;
     const renewal = await sessions.get(owner);
     if (renewal === undefined) return false;
-    await clock.sleep(ttlMs * (mutation.patience ?? 1));
-    return await expireSession(sessions, owner, incarnation, renewal.revision);
+    await clock.sleep(silenceMs(ttlMs) * (mutation.patience ?? 1));
+    return await declareDead(sessions, owner, incarnation, renewal.revision);
   }
 
   /** Takes a step that may fail as the protocol foresees. */

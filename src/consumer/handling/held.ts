@@ -6,8 +6,8 @@ import { Message } from "../message.ts";
 import type { Progress } from "../progress.ts";
 import { decodeReplay } from "../dead-letters/replay.ts";
 
-/** What an inbox needs. */
-export interface InboxOptions {
+/** What holding them needs. */
+export interface HeldOptions {
   partition: number;
   progress: Progress<Delivered>;
   /** The member's: its handlers share one event loop. */
@@ -25,21 +25,21 @@ export interface InboxOptions {
 }
 
 /** One partition's messages. */
-export class Inbox {
-  readonly #options: InboxOptions;
+export class Held {
+  readonly #options: HeldOptions;
   readonly #waiting = new Fifo<Delivered>();
   #singly: number;
   #bytes = 0;
   #closed = false;
   #wake = (): void => {};
 
-  constructor(options: InboxOptions) {
+  constructor(options: HeldOptions) {
     this.#options = options;
     this.#singly = options.singly;
   }
 
   /** How many messages were delivered and are not handled. What is handled behind one that is not is bounded by the window. */
-  get held(): number {
+  get count(): number {
     return this.#waiting.size + this.#options.progress.underWay;
   }
 
@@ -49,7 +49,7 @@ export class Inbox {
   }
 
   /** A message is handled, and all before it. */
-  settled(delivered: Delivered): void {
+  cleared(delivered: Delivered): void {
     this.#bytes -= delivered.size;
   }
 
@@ -132,7 +132,7 @@ export class Inbox {
     progress.start(delivered);
     const message = await readReplay(delivered);
     if (message !== undefined) return message;
-    progress.finish(delivered.seq);
+    progress.finish(delivered.sequence);
     onFinished(1);
     return undefined;
   }
