@@ -51,3 +51,13 @@ export { type Burst, createPacer, type Pace, type Pacer } from "./producer/pacer
 export { type MessageToPublish, Producer, type PublishOptions } from "./producer/producer.ts";
 export { type JudgeOptions, judge, type PublishedMessage, type Verdict } from "./record/oracle.ts";
 export { type ProcessedRecord, readRecords, RecordWriter } from "./record/record.ts";
+export { surroundingChecks } from "./scaler/checks.ts";
+export type { ScalerConfig, ServiceConfig } from "./scaler/config/config.ts";
+export { type Check, type CheckResult, configChecks, runChecks } from "./scaler/config/checks.ts";
+export { findConfig, loadConfig, readConfig } from "./scaler/config/load.ts";
+export { readDecisions } from "./scaler/decision-log-reader.ts";
+export { type DecisionEntry, decisionEntry, DecisionLog, decisionLogPath } from "./scaler/decision-log.ts";
+export type { Driver, Replica } from "./scaler/drivers/driver.ts";
+export { Scaler, type ScalerObserver, type ScalerOptions } from "./scaler/scaler.ts";
+export type { Report } from "./scaler/service.ts";
+export { type QueueReader, type QueueSample, registerQueue } from "./scaler/signals/queue.ts";

@@ -34,6 +34,8 @@ interface Flags {
 }
 
 const SUMMARY_MS = 5_000;
+/** How long to wait to be stopped, once the group has had this member leave: a platform would start it again. */
+const DISMISSED_MS = 30_000;
 /** What `close()` may take when the user wants to be out at once. */
 const CLOSE_MS = 500;
 
@@ -103,6 +105,7 @@ async function consume(flags: Flags): Promise<void> {
     const error = await joined.closed();
     clearInterval(summary);
     if (error !== undefined) throw error;
+    if (!stopping) await dismissed(log, () => stopping);
   } catch (error) {
     if (!(stopping && isDocktorError(error, "CLOSED"))) throw error;
   }
@@ -115,6 +118,13 @@ async function consume(flags: Flags): Promise<void> {
     "SESSION_LOST",
     `${plural(notHandedOver, "partition")} could not be handed over: others take over when this member's session expires`,
   );
+}
+
+/** The group is scaled down, and this member is the one to go: whoever decided that stops it next. */
+async function dismissed(log: Logger, isStopping: () => boolean): Promise<void> {
+  log.info("left the group as it was told to, with nothing lost: the group is being scaled down");
+  const until = performance.now() + DISMISSED_MS;
+  while (!isStopping() && performance.now() < until) await sleep(100);
 }
 
 function createConsumer(flags: Flags, partitions: number | undefined): Consumer {

@@ -3,14 +3,15 @@ import type { Command } from "commander";
 import { createPacer, DocktorError, judge, Producer, type PublishedMessage } from "../index.ts";
 import { Members } from "./demo/members.ts";
 import { Scene } from "./demo/scene.ts";
-import { Screen } from "./demo/screen.ts";
 import { type Cast, play } from "./demo/script.ts";
 import { passed, verdictLines } from "./demo/verdict.ts";
 import { Watch } from "./demo/watch.ts";
+import { tableOf } from "./demo/table.ts";
 import { EXIT, Exit } from "./failure.ts";
 import { Feed } from "./feed.ts";
 import { count } from "./format.ts";
 import { printJson } from "./output.ts";
+import { Screen } from "./screen.ts";
 import { addSettings } from "./settings.ts";
 import { onStop, READER_GONE } from "./stop.ts";
 
@@ -54,7 +55,7 @@ async function demo({ json }: Flags): Promise<void> {
   });
   const scene = await Scene.open();
   const members = new Members(scene, breakOff);
-  const watch = new Watch(scene, (status) => screen.show(status));
+  const watch = new Watch(scene, (status) => screen.show(tableOf(status)));
   // The server and its folder go when this process does.
   vanish = async () => {
     await members.killAll();

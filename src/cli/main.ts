@@ -2,13 +2,17 @@
 /** The command line `docktor`: a user of the library like any other. */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { addConfig } from "./config.ts";
 import { addConsume } from "./consume.ts";
 import { addDemo } from "./demo.ts";
 import { addDlq } from "./dlq.ts";
+import { addExplain } from "./explain.ts";
 import { complain, EXIT, Exit, isUsageError, messageOf } from "./failure.ts";
 import { exitWith, watchReader } from "./output.ts";
 import { addPublish } from "./publish.ts";
+import { addScaleWatch } from "./scale-watch.ts";
 import { describeOption, loadEnvironmentFile, variablesBehind } from "./settings.ts";
+import { addSimulate } from "./simulate.ts";
 import { addStatus } from "./status.ts";
 
 /** The command that runs, once it is known. */
@@ -37,6 +41,10 @@ Example:
   addConsume(program);
   addStatus(program);
   addDlq(program);
+  addConfig(program);
+  addScaleWatch(program);
+  addExplain(program);
+  addSimulate(program);
   addDemo(program);
   for (const command of program.commands) noteFailures(command);
   return program;

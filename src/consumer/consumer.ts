@@ -148,6 +148,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
           this.#tell("error", reason);
         },
         onRejoined: () => (this.#state = "running"),
+        onDismissed: () => void this.drain(),
         stopped: this.#stopped.signal,
       });
       await this.#membership.join();

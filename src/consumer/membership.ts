@@ -22,6 +22,8 @@ export interface MembershipOptions {
   /** The session was lost; another life is on its way. */
   onLost: (reason: DocktorError) => void;
   onRejoined: () => void;
+  /** Somebody else has decided that this member is to leave for good. */
+  onDismissed: () => void;
   /** Aborts when the consumer stops at once. */
   stopped: AbortSignal;
 }
@@ -103,7 +105,7 @@ export class Membership {
   }
 
   async #joinGroup(previous: string | undefined): Promise<Member> {
-    const { settings, resources, workload, tell, onError, stopped } = this.#options;
+    const { settings, resources, workload, tell, onError, onDismissed, stopped } = this.#options;
     const { stream, subject, group, memberId, ttlMs, restartDelayMs, drainTimeoutMs } = settings;
     const member = await Member.join({
       clock: systemClock,
@@ -118,10 +120,12 @@ export class Membership {
       ...(previous === undefined ? {} : { previous }),
       lookAtStream: (known) => workload.lookAtStream(known),
       work: workload,
+      done: () => workload.done(),
       observer: {
         joined: (id) => tell("member:joined", { memberId: id, self: id === memberId }),
         left: (id) => tell("member:left", { memberId: id, self: id === memberId }),
         rebalanced: (members, partitions) => tell("rebalance", { members, partitions }),
+        dismissed: onDismissed,
         error: onError,
       },
       signal: stopped,

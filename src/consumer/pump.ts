@@ -21,6 +21,7 @@ import type { Message } from "./message.ts";
 import type { PoisonOfPartition } from "./dead-letters/poison.ts";
 import { Progress } from "./progress.ts";
 import type { Stallable } from "./stall-watch.ts";
+import type { WorkMeter } from "./work-meter.ts";
 
 /** How long to wait with a partition of which nothing has come, before it is claimed anew. */
 const PAUSE_MS = 250;
@@ -43,6 +44,8 @@ export interface PumpOptions {
   poison: PoisonOfPartition;
   /** The member's: its handlers share one event loop. */
   breather: Breather;
+  /** The member's. */
+  meter: WorkMeter;
   /** The member's. */
   queues: Queues;
   onCommitted: (sequence: number) => void;
@@ -274,14 +277,19 @@ export class Pump implements Watched, Stallable {
     if (typeof handling === "string") return this.#handled(messages, handling);
     const first = messages[0]?.sequence ?? 0;
     this.#calls.set(first, messages);
+    this.#options.meter.began();
     return handling.then((outcome) => {
       this.#calls.delete(first);
+      this.#options.meter.ended();
       return this.#handled(messages, outcome);
     });
   }
 
   #handled(messages: readonly Message[], outcome: Outcome): Outcome {
-    if (outcome === "handled") this.#held.finish(messages);
+    if (outcome === "handled") {
+      this.#options.meter.processed += messages.length;
+      this.#held.finish(messages);
+    }
     return outcome;
   }
 }

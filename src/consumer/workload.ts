@@ -5,6 +5,7 @@ import { DocktorError, type ErrorCode } from "../errors.ts";
 import type { LostReason, Tell } from "../events.ts";
 import type { StreamPosition } from "../lease/checkpoint.ts";
 import type { Lease } from "../lease/lease.ts";
+import type { MemberWork } from "../lease/records.ts";
 import { readStream } from "../nats/stream.ts";
 import { durableName } from "../partition/names.ts";
 import type { Expected, PartitionWork } from "../partition/ownership.ts";
@@ -23,6 +24,7 @@ import { Pump } from "./pump.ts";
 import type { Resources } from "./resources.ts";
 import { StallWatch } from "./stall-watch.ts";
 import { lookAtStream } from "./stream-look.ts";
+import { WorkMeter } from "./work-meter.ts";
 
 /** In a TTL, so many times the server shows that it still delivers; two missing ones are noticed. */
 const HEARTBEATS = 3;
@@ -60,6 +62,7 @@ export class Workload implements PartitionWork {
     creations: new PQueue({ concurrency: 1 }),
     preparations: new PQueue({ concurrency: 1 }),
   };
+  readonly #meter = new WorkMeter();
   readonly #gaps: GapWatch<Pump>;
   /** The stream as it is after the call. */
   readonly lookAtStream: (known?: StreamPosition) => Promise<StreamPosition>;
@@ -83,6 +86,12 @@ export class Workload implements PartitionWork {
       pumps: () => this.#working,
       onStalled: (pump, sequence, stalledMs) => void this.#onStalled(pump, sequence, stalledMs),
     });
+  }
+
+  /** What the handlers have done so far. */
+  done(): MemberWork {
+    const { perPartition = 1 } = this.#options.settings.concurrency ?? {};
+    return this.#meter.read(this.#pumps.size * perPartition);
   }
 
   /** Opens the group's dead letters; their stream is created when it is missing. */
@@ -143,6 +152,7 @@ export class Workload implements PartitionWork {
       limitBytes: () => MOST_BYTES / Math.max(1, this.#pumps.size + this.#expected.size),
       poison: this.#poisonOf(lease),
       breather: this.#breather,
+      meter: this.#meter,
       queues: this.#queues,
       onCommitted: (sequence) => tell("commit", { partition, epoch, sequence }),
       onInterrupted: () => onInterrupted(lease),

@@ -13,6 +13,19 @@ export interface SessionRecord {
   readonly renewal?: number;
   /** Set by whoever declared the session dead: the record is there to keep it from being renewed. */
   readonly expired?: true;
+  /** What the member has done so far in this life, for whoever scales the group; absent at first. */
+  readonly work?: MemberWork;
+}
+
+/** How much a member has done in this life, and how busy it was: the one by the other is how much it can do. */
+export interface MemberWork {
+  /** Messages that its handlers have handled. */
+  readonly processed: number;
+  /**
+   * For how long it was busy, in milliseconds: its time, weighted with how much of its thread or of its partitions was
+   * in use, whichever was more.
+   */
+  readonly busyMs: number;
 }
 
 /**
@@ -141,9 +154,17 @@ function invalid(key: string): DocktorError {
   );
 }
 
+function isWork(value: unknown): boolean {
+  return isObject(value) && isCount(value["processed"]) && isCount(value["busyMs"]);
+}
+
 /** The session record under `key`. @throws DocktorError RECORD_INVALID */
 export function parseSession(key: string, value: unknown): SessionRecord {
-  if (isObject(value) && typeof value["incarnation"] === "string") {
+  if (
+    isObject(value) &&
+    typeof value["incarnation"] === "string" &&
+    (value["work"] === undefined || isWork(value["work"]))
+  ) {
     return value as unknown as SessionRecord;
   }
   throw invalid(key);

@@ -4,7 +4,7 @@
  */
 import { type Clock, slept } from "../clock.ts";
 import { DocktorError, isDocktorError, toDocktorError } from "../errors.ts";
-import { isLiveSession, parseSession, type SessionRecord } from "./records.ts";
+import { isLiveSession, type MemberWork, parseSession, type SessionRecord } from "./records.ts";
 import { ABSENT, type Store } from "./store.ts";
 
 /**
@@ -39,6 +39,8 @@ export interface OpenSessionOptions {
   ttlMs: number;
   /** The incarnation of this same process's earlier session, whose record it may replace. */
   previous?: string;
+  /** What each renewal tells of the member's work. */
+  work?: () => MemberWork;
   signal?: AbortSignal;
 }
 
@@ -56,6 +58,7 @@ export class Session {
   readonly #stopped = new AbortController();
   readonly #store: Store;
   readonly #clock: Clock;
+  readonly #work: (() => MemberWork) | undefined;
   #revision: number;
   #trustedUntil: number;
   #renewals = 0;
@@ -73,6 +76,7 @@ export class Session {
     this.lost = this.#lost.signal;
     this.#store = options.store;
     this.#clock = options.clock;
+    this.#work = options.work;
     this.#revision = revision;
     this.#trustedUntil = this.#trustFrom(sentAt);
     this.#keeping = Promise.all([this.#keepRenewing(), this.#guard()]).then(() => undefined);
@@ -131,7 +135,11 @@ export class Session {
       const sentAt = this.#clock.now();
       if (sentAt >= this.#trustedUntil) return this.#lose("was not renewed in time");
       try {
-        const record: SessionRecord = { incarnation: this.incarnation, renewal: ++this.#renewals };
+        const record: SessionRecord = {
+          incarnation: this.incarnation,
+          renewal: ++this.#renewals,
+          ...(this.#work === undefined ? {} : { work: this.#work() }),
+        };
         this.#revision = await this.#store.write(this.memberId, record, this.#revision);
         // An answer that comes too late does not bring trust back: someone may have seen it gone.
         if (!this.trusted()) return this.#lose("was renewed too late");

@@ -1,5 +1,12 @@
 /** Who is on a group's roster, and which of them live, seen from outside the group. */
-import { isLiveSession, type MemberState, parseRoster, ROSTER_KEY } from "../lease/records.ts";
+import {
+  isLiveSession,
+  type MemberState,
+  type MemberWork,
+  parseRoster,
+  parseSession,
+  ROSTER_KEY,
+} from "../lease/records.ts";
 import type { Store } from "../lease/store.ts";
 
 /**
@@ -19,6 +26,9 @@ export interface SeenMember {
   readonly state: MemberStatusState;
   /** When it joined, Unix milliseconds by its own clock. */
   readonly startedAt: number;
+  readonly incarnation: string;
+  /** What it has done in this life; undefined when it is not there, or has not told yet. */
+  readonly work: MemberWork | undefined;
 }
 
 /**
@@ -37,11 +47,12 @@ export async function readMembers(
     const seen = await Promise.all(
       Object.entries(parseRoster(entry.value).members).map(async ([id, member]) => {
         const { state, incarnation, startedAt } = member;
+        const session = (await sessions?.get(id))?.value;
+        const lives = isLiveSession(id, session, incarnation);
         // One that restarts has no session meanwhile.
-        const isThere =
-          state === "restarting" ||
-          isLiveSession(id, (await sessions?.get(id))?.value, incarnation);
-        return { id, state: isThere ? state : ("dead" as const), startedAt };
+        const seenAs = lives || state === "restarting" ? state : ("dead" as const);
+        const work = lives ? parseSession(id, session).work : undefined;
+        return { id, state: seenAs, startedAt, incarnation, work };
       }),
     );
     const lost = seen.some(({ state }) => state === "dead");

@@ -9,7 +9,7 @@ import type { LookAtStream } from "../lease/checkpoint.ts";
 import type { Lease } from "../lease/lease.ts";
 import { watchLiveness } from "../lease/liveness.ts";
 import { NeighbourWatch } from "../lease/neighbour.ts";
-import type { MemberState, Roster } from "../lease/records.ts";
+import type { MemberState, MemberWork, Roster } from "../lease/records.ts";
 import {
   changeRoster,
   endLife,
@@ -28,6 +28,8 @@ import { Rebalancer } from "./rebalancer.ts";
 /** What a member tells about its group. */
 interface MemberObserver extends ArrivalObserver {
   rebalanced(members: readonly string[], partitions: readonly number[]): void;
+  /** Somebody else has decided that this member is to leave for good. */
+  dismissed(): void;
   error(error: DocktorError): void;
 }
 
@@ -49,6 +51,8 @@ export interface MemberOptions {
   drainTimeoutMs: number;
   lookAtStream: LookAtStream;
   work: PartitionWork;
+  /** How much it has done, for whoever scales the group. */
+  done?: () => MemberWork;
   observer: MemberObserver;
   signal: AbortSignal;
 }
@@ -66,6 +70,7 @@ export class Member {
   readonly #stopped = new AbortController();
   readonly #changed = new Set<() => void>();
   #rebalancedRevision = 0;
+  #leaving = false;
   #watching: Promise<void> = Promise.resolve();
 
   private constructor(options: MemberOptions, session: Session) {
@@ -162,6 +167,7 @@ export class Member {
    * partitions for itself instead, and keeps its place.
    */
   async drain(): Promise<void> {
+    this.#leaving = true;
     try {
       const restarts = this.#options.restartDelayMs > 0;
       const revision = (await this.#enter(restarts ? "restarting" : "draining")) ?? 0;
@@ -242,6 +248,16 @@ export class Member {
     if (!this.#stopped.signal.aborted) this.#neighbour.follow(this.#view.members);
     this.#rebalancer.evaluate();
     this.#wake();
+    this.#heedDismissal();
+  }
+
+  /** Leaves when the roster says so and this member has not: whoever scales the group down writes that. */
+  #heedDismissal(): void {
+    const { memberId, observer } = this.#options;
+    const { incarnation, state } = this.#view.members[memberId] ?? {};
+    if (this.#leaving || incarnation !== this.incarnation || state !== "draining") return;
+    this.#leaving = true;
+    observer.dismissed();
   }
 
   #onRebalanced(revision: number): void {
@@ -281,7 +297,7 @@ export class Member {
 
 /** Opens a session with the TTL that the group runs on. */
 async function openSession(options: MemberOptions): Promise<Session> {
-  const { clock, identity, sessions, leases, memberId, previous, signal } = options;
+  const { clock, identity, sessions, leases, memberId, previous, done, signal } = options;
   const current = (await readRoster(leases, identity))?.roster;
   // This id's own entry counts, too: its life may still be alive, on that TTL.
   const used = current !== undefined && Object.keys(current.members).length > 0;
@@ -294,6 +310,7 @@ async function openSession(options: MemberOptions): Promise<Session> {
     ttlMs,
     signal,
     ...(previous === undefined ? {} : { previous }),
+    ...(done === undefined ? {} : { work: done }),
   });
 }
 

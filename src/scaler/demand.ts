@@ -41,7 +41,7 @@ export interface Demand {
 }
 
 /** For tuning. */
-export const TUNING = { onTheirWay: 0.3, burst: 0.5, up: 0.03, down: 0.03, busiest: 0 };
+export const TUNING = { onTheirWay: 0.3, burst: 0.5, up: 0.03, down: 0.03, busiest: 0.95 };
 
 /** The demand, if one replica handles so many messages per second. */
 export function demandOf(
@@ -66,30 +66,55 @@ export function demandOf(
   const catchUp = sum(parts.map((each) => each.catchUp));
   const needs = parts.map((each) => each.steady + each.catchUp);
   const need = partitions === undefined ? steady + catchUp : sum(needs.map((each) => Math.min(1, each)));
-  const count = partitions?.length;
+  const slowest = Math.min(1, (readings.slowest || perReplica) / perReplica);
+  const hottest = Math.min(1, Math.max(...needs));
+  const limit = TUNING.busiest / utilization;
+  const fewest = (factor: number): number =>
+    partitions === undefined
+      ? Math.ceil(need * factor)
+      : replicasFor(need * factor, partitions.length, { limit, hottest: hottest * factor, slowest });
   return {
     rateIn,
     perReplica,
     steady,
     catchUp,
     need,
-    replicas: replicasFor(need, count),
-    enough: replicasFor(need * (1 - TUNING.up), count),
-    plenty: replicasFor(need * (1 + TUNING.down), count),
+    replicas: fewest(1),
+    enough: fewest(1 - TUNING.up),
+    plenty: fewest(1 + TUNING.down),
     hotPartition: hotPartition(partitions, utilization * perReplica),
   };
 }
 
+/** What keeps a group from being as fast as its members are on average. */
+interface Uneven {
+  /** How much more than its share a member can do when it is always busy. */
+  readonly limit: number;
+  /** How many replicas the partition needs that needs the most. */
+  readonly hottest: number;
+  /** How fast the slowest member is, as a part of the average. */
+  readonly slowest: number;
+}
+
 /**
  * The fewest replicas of that strength. Of n members of P partitions some have ⌈P/n⌉, and the load is worked off no
- * faster than they do: n members are as strong as P / ⌈P/n⌉.
+ * faster than they do: n members are as strong as P / ⌈P/n⌉. The slowest of them may be one of those, and so may be
+ * the owner of the hottest partition: they need not have time to spare, but should keep up.
  */
-export function replicasFor(need: number, partitions: number | undefined): number {
-  const least = Math.max(0, Math.ceil(need));
-  if (partitions === undefined || least === 0) return least;
-  if (least >= partitions) return partitions;
-  // As strong as `need` is who has at most P / need partitions.
-  return Math.ceil(partitions / Math.floor(partitions / need));
+export function replicasFor(
+  need: number,
+  partitions: number,
+  { limit, hottest, slowest }: Uneven = { limit: 1, hottest: 0, slowest: 1 },
+): number {
+  if (need <= 0) return 0;
+  const each = need / partitions;
+  const others = (need - hottest) / Math.max(1, partitions - 1);
+  const most = Math.min(
+    1 / each,
+    (limit * slowest) / each,
+    hottest === 0 || others === 0 ? Infinity : 1 + (limit - hottest) / others,
+  );
+  return Math.ceil(partitions / Math.max(1, Math.floor(most)));
 }
 
 /** The fewest members of which none has more partitions than the busiest of so many: the rest would help nobody. */

@@ -10,6 +10,8 @@ export interface Readings {
   readonly rateOut: number;
   /** Messages per second that one replica handles while it is busy; undefined while none has told. */
   readonly perReplica: number | undefined;
+  /** The same of the slowest replica, of those that were busy for long enough to tell; undefined where none was. */
+  readonly slowest?: number | undefined;
   /** Of a queue that is divided: each partition, by its number. */
   readonly partitions: readonly PartitionReadings[] | undefined;
   /** By the name that rules use: `queue.backlog`, `queue.lag`, `queue.rate_in`, `queue.rate_out`, `cpu.avg_pct`. */
@@ -42,13 +44,15 @@ export interface Replicas {
 /** Readings that can be reckoned with; of others, which one is no number. A metric of rules is looked at by its rule. */
 export function checked(readings: Readings | Unread): Readings | Unread {
   if ("unread" in readings) return readings;
-  const { backlog, rateIn, rateOut, perReplica = 0, partitions = [] } = readings;
+  const { backlog, rateIn, rateOut, perReplica = 0, slowest = 0 } = readings;
+  const { partitions = [] } = readings;
   const numbers = {
     backlog,
     "rate in": rateIn.short,
     "rate in over the long window": rateIn.long,
     "rate out": rateOut,
     "rate of a replica": perReplica,
+    "rate of the slowest replica": slowest,
   };
   for (const [name, value] of Object.entries(numbers)) {
     if (!isCount(value)) return { unread: `the ${name} reads ${value}` };

@@ -1,20 +1,23 @@
 /** Scaling by thresholds: up when any condition holds, down when all of them do. */
 import type { Readings } from "./readings.ts";
 
-/** The comparisons that a condition may make. */
-export const OPERATORS = {
-  ">": (left: number, right: number) => left > right,
-  ">=": (left: number, right: number) => left >= right,
-  "<": (left: number, right: number) => left < right,
-  "<=": (left: number, right: number) => left <= right,
-  "==": (left: number, right: number) => left === right,
-  "!=": (left: number, right: number) => left !== right,
-} as const;
+/** A comparison that a condition may make. */
+export type Operator = ">" | ">=" | "<" | "<=" | "==" | "!=";
+
+/** What the comparisons mean. */
+export const OPERATORS: Readonly<Record<Operator, (left: number, right: number) => boolean>> = {
+  ">": (left, right) => left > right,
+  ">=": (left, right) => left >= right,
+  "<": (left, right) => left < right,
+  "<=": (left, right) => left <= right,
+  "==": (left, right) => left === right,
+  "!=": (left, right) => left !== right,
+};
 
 /** One condition. */
 export interface Condition {
   readonly metric: string;
-  readonly op: keyof typeof OPERATORS;
+  readonly op: Operator;
   readonly value: number;
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { Screen, tableOf } from "../../src/cli/demo/screen.ts";
+import { tableOf } from "../../src/cli/demo/table.ts";
+import { Screen } from "../../src/cli/screen.ts";
 import { passed, verdictLines } from "../../src/cli/demo/verdict.ts";
 import { isShared, movedPartitions } from "../../src/cli/demo/watch.ts";
 import {
@@ -204,7 +205,7 @@ describe("the demo's screen", () => {
 
   test("keeps a table below its lines on a terminal, no line wider than it", () => {
     const { screen: shown, written } = screen(true);
-    shown.show(group);
+    shown.show(tableOf(group));
     const first = written();
     expect(first.split("\n")).toHaveLength(7);
     expect(Math.max(...first.split("\n").map((line) => line.length))).toBe(19);
@@ -218,10 +219,13 @@ describe("the demo's screen", () => {
 
   test("prints plain lines elsewhere", () => {
     const { screen: shown, written } = screen(false);
-    shown.show(group);
+    shown.show(tableOf(group));
     shown.line("something happened");
-    shown.sayTotals(group);
-    expect(written()).toMatch(/^something happened\n +\d+\.\d s {2}lag 1,005, in .*\n$/);
+    shown.say("something else");
+    expect([shown.isLive, written()]).toEqual([
+      false,
+      expect.stringMatching(/^something happened\n +\d+\.\d s {2}something else\n$/),
+    ]);
   });
 });
 

@@ -66,6 +66,7 @@ async function join(options: Partial<MemberOptions> = {}): Promise<Member> {
       joined: (id) => told.push(`joined ${id}`),
       left: (id) => told.push(`left ${id}`),
       rebalanced: () => {},
+      dismissed: () => undefined,
       error: (error) => told.push(`error ${error.code}`),
     },
     signal: stop.signal,

@@ -8,6 +8,7 @@ import type { EachMessage, KeyConcurrency } from "../../src/consumer/handlers.ts
 import { PoisonOfPartition } from "../../src/consumer/dead-letters/poison.ts";
 import { Credit, mostHeld } from "../../src/consumer/delivery/credit.ts";
 import { Delivery } from "../../src/consumer/delivery/delivery.ts";
+import { WorkMeter } from "../../src/consumer/work-meter.ts";
 import { Pump } from "../../src/consumer/pump.ts";
 import { DocktorError } from "../../src/errors.ts";
 import type { Lease } from "../../src/lease/lease.ts";
@@ -134,6 +135,7 @@ async function flow(
       onSetAside: () => {},
     }),
     breather: new Breather(),
+    meter: new WorkMeter(),
     queues: { creations: new PQueue({ concurrency: 1 }), preparations },
     onCommitted: () => {},
     onInterrupted: () => interruptions++,

@@ -309,6 +309,7 @@ test("a start that fails half-way keeps the place", async () => {
     joined: () => stop.abort(new DocktorError("CLOSED", "told to stop")),
     left: () => {},
     rebalanced: () => {},
+    dismissed: () => undefined,
     error: () => {},
   };
   const failing = group.start("b", { ...restartable, observer, signal: stop.signal });

@@ -2,9 +2,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { GroupStatus } from "../../index.ts";
 import { duration, plural } from "../format.ts";
+import { totalsLine } from "../group-table.ts";
 import type { Members } from "./members.ts";
 import type { Scene } from "./scene.ts";
-import type { Screen } from "./screen.ts";
+import type { Screen } from "../screen.ts";
 import { isShared, movedPartitions, type Watch } from "./watch.ts";
 
 const MOST_MEMBERS = 5;
@@ -63,7 +64,7 @@ async function act(cast: Cast, change: () => void | Promise<void>): Promise<void
     const tookMs = performance.now() - startedAt;
     screen.say(`${sharesOf(watch.status, before)} after ${duration(tookMs)}`);
     await sleep(PAUSE_MS, undefined, { signal });
-    screen.sayTotals(watch.status);
+    if (!screen.isLive) screen.say(totalsLine(watch.status));
   }
 }
 

@@ -1,10 +1,10 @@
 /** What has to be right before a service is scaled, one thing at a time, and the checks that need nothing but files. */
 import { relative } from "node:path";
-import { messageOf } from "../../errors.ts";
-import type { ServiceConfig, ScalerConfig } from "./config.ts";
-import { type ComposeService, findService, readCompose } from "./compose.ts";
-import { writtenDuration } from "./duration.ts";
+import { DocktorError, messageOf } from "../../errors.ts";
 import { inWords } from "../rules.ts";
+import { findService, readCompose } from "./compose.ts";
+import type { ScalerConfig, ServiceConfig } from "./config.ts";
+import { writtenDuration } from "./duration.ts";
 
 /** Something that is either right or not. */
 export interface Check {
@@ -34,10 +34,11 @@ export async function* runChecks(
   checks: Iterable<Check>,
   timeoutMs: number = CHECK_MS,
 ): AsyncIterable<CheckResult> {
-  for (const { name, run } of checks) {
+  for (const check of checks) {
+    const { name } = check;
     const signal = AbortSignal.timeout(timeoutMs);
     try {
-      yield { name, ok: true, message: await run(signal) };
+      yield { name, ok: true, message: await check.run(signal) };
     } catch (error) {
       const late = `there was no answer within ${writtenDuration(timeoutMs)}`;
       yield { name, ok: false, message: signal.aborted ? late : messageOf(error) };
@@ -82,7 +83,11 @@ function composeServiceChecks({ name, maxReplicas, target }: ServiceConfig): Che
   const { composeFile, service } = target;
   const run = async (): Promise<string> => {
     const found = findService(await readCompose(composeFile), service, shownPath(composeFile));
-    return `${service} is in ${shownPath(composeFile)}${refuseSingle(found, service, maxReplicas)}`;
+    if (found.container_name === undefined || maxReplicas < 2) return service;
+    throw new DocktorError(
+      "CONFIG_INVALID",
+      `${service} has a container_name, so that there can be one of it only: remove that from the compose file`,
+    );
   };
   return [{ name: `${name}: compose service`, run }];
 }
@@ -104,19 +109,8 @@ function policyInWords({ policy }: ServiceConfig): string {
   const { scaleUpWhen, scaleDownWhen, scaleUpBy, scaleDownBy } = policy.rules;
   const up = scaleUpWhen.map(inWords).join(" or ");
   const down = scaleDownWhen.map(inWords).join(" and ");
-  const never = "never";
-  return `rules: up by ${scaleUpBy} when ${up || never}; down by ${scaleDownBy} when ${down || never}`;
-}
-
-function refuseSingle(
-  { container_name: only }: ComposeService,
-  service: string,
-  maxReplicas: number,
-): string {
-  if (only === undefined || maxReplicas < 2) return "";
-  throw new Error(
-    `${service} has a container_name, so that there can be one of it only: remove that from the compose file`,
-  );
+  const by = (count: number, when: string): string => (when === "" ? "never" : `by ${count} when ${when}`);
+  return `rules: up ${by(scaleUpBy, up)}; down ${by(scaleDownBy, down)}`;
 }
 
 function shownPath(file: string): string {

@@ -163,8 +163,8 @@ export class Engine {
   /** The id of the image that a name stands for now; undefined when there is none of that name or id. */
   async imageId(name: string, signal: AbortSignal): Promise<string | undefined> {
     return await unless(404, () =>
-      this.#ask("inspect an image", signal, async (abortSignal) => {
-        return (await this.#docker.getImage(name).inspect({ abortSignal })).Id;
+      this.#ask("inspect an image", signal, async () => {
+        return (await this.#docker.getImage(name).inspect()).Id;
       }),
     );
   }

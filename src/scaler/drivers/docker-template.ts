@@ -1,4 +1,5 @@
 /** The settings of a service's container on disk, from which the service grows when no container is left. */
+import { randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DocktorError, messageOf } from "../../errors.ts";
@@ -11,7 +12,6 @@ export class Template {
   readonly file: string;
   readonly #project: string;
   readonly #service: string;
-  #written: string | undefined;
 
   constructor(project: string, service: string) {
     this.#project = project;
@@ -42,13 +42,11 @@ export class Template {
       NetworkSettings: { Networks },
     };
     const text = `${JSON.stringify(source, undefined, 2)}\n`;
-    if (text === this.#written) return;
     try {
       await mkdir(dirname(this.file), { recursive: true, mode: 0o700 });
-      const draft = `${this.file}.${process.pid}`;
+      const draft = `${this.file}.${randomUUID()}`;
       await writeFile(draft, text, { mode: 0o600 });
       await rename(draft, this.file);
-      this.#written = text;
     } catch (error) {
       throw new DocktorError(
         "TARGET_UNAVAILABLE",

@@ -5,6 +5,7 @@ export class Backlog {
   #times: number[] = [];
   #counts: number[] = [];
   #head = 0;
+  #tail = 0;
   #size = 0;
 
   get size(): number {
@@ -13,42 +14,39 @@ export class Backlog {
 
   /** When the oldest message came in; undefined without any. */
   get oldestAt(): number | undefined {
-    return this.#times[this.#head];
+    return this.#size === 0 ? undefined : this.#times[this.#head];
   }
 
   add(at: number, count: number): void {
     if (count === 0) return;
-    this.#times.push(at);
-    this.#counts.push(count);
+    this.#times[this.#tail] = at;
+    this.#counts[this.#tail] = count;
+    this.#tail += 1;
     this.#size += count;
   }
 
-  /** Takes the oldest `count` messages, of which there are as many. */
-  take(count: number): void {
+  /** Takes the oldest messages: so many, or all that there are. Returns how many. */
+  take(count: number): number {
+    if (count >= this.#size) return this.#takeAll();
     this.#size -= count;
     let left = count;
-    while (left > 0) {
+    for (;;) {
       const cohort = this.#counts[this.#head] ?? 0;
       if (cohort > left) {
         this.#counts[this.#head] = cohort - left;
-        return;
+        return count;
       }
       left -= cohort;
       this.#head += 1;
     }
-    this.#tidy();
   }
 
-  #tidy(): void {
-    if (this.#head === this.#times.length) {
-      this.#times.length = 0;
-      this.#counts.length = 0;
-    } else if (this.#head > 256 && this.#head * 2 > this.#times.length) {
-      this.#times = this.#times.slice(this.#head);
-      this.#counts = this.#counts.slice(this.#head);
-    } else {
-      return;
-    }
+  #takeAll(): number {
+    const all = this.#size;
+    this.#size = 0;
+    // What is behind the tail is written over.
     this.#head = 0;
+    this.#tail = 0;
+    return all;
   }
 }

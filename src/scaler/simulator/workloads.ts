@@ -15,8 +15,20 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DURATION_MS = 2 * HOUR_MS;
 
+/** The name of a workload. */
+export type WorkloadName =
+  | "steps"
+  | "sine"
+  | "ramp"
+  | "burst"
+  | "dump"
+  | "hot-partition"
+  | "outage"
+  | "slow-replicas"
+  | "day";
+
 /** All of them, by name. Rates are for replicas of 40 messages per second, of which there are at most 16. */
-export const WORKLOADS = {
+export const WORKLOADS: Readonly<Record<WorkloadName, Workload>> = {
   steps: {
     about: "a new rate every 20 minutes, by turns of 60–200 and 220–450 msg/s",
     traffic: (random) => {
@@ -102,10 +114,7 @@ export const WORKLOADS = {
     about: "a day in three hours: night, morning, noon, evening, with noise, spikes, a pause of the producers, crashes and a slow spell",
     traffic: dayInTheLife,
   },
-} as const satisfies Record<string, Workload>;
-
-/** The name of a workload. */
-export type WorkloadName = keyof typeof WORKLOADS;
+};
 
 function wave(
   random: Random,

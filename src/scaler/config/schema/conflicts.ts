@@ -55,10 +55,11 @@ class Look {
     return this.get(key) !== undefined;
   }
 
-  /** The whole number of a key, or `other` if there is none; undefined if it is no whole number. */
-  whole(key: string, other: number): number | undefined {
+  /** The whole number of a key, or `other` if there is none; undefined if it is none from `least` on. */
+  whole(key: string, other: number, least = 0): number | undefined {
     const value = this.get(key) ?? other;
-    return typeof value === "number" && Number.isInteger(value) ? value : undefined;
+    const isWhole = typeof value === "number" && Number.isInteger(value) && value >= least;
+    return isWhole ? value : undefined;
   }
 
   /** Something is wrong with a key or its value. */
@@ -90,7 +91,7 @@ function boundsConflicts(
   { minReplicas, maxReplicas }: { minReplicas: number; maxReplicas: number },
 ): void {
   const min = look.whole("min_replicas", minReplicas);
-  const max = look.whole("max_replicas", maxReplicas);
+  const max = look.whole("max_replicas", maxReplicas, 1);
   if (min === undefined || max === undefined || min <= max) return;
   const [key, other] = look.has("max_replicas")
     ? ["max_replicas", "min_replicas"]
@@ -158,7 +159,7 @@ function fallbackConflicts(look: Look): void {
     return;
   }
   const replicas = look.whole("fallback.replicas", 0);
-  const max = look.whole("max_replicas", DEFAULTS.maxReplicas);
+  const max = look.whole("max_replicas", DEFAULTS.maxReplicas, 1);
   if (replicas === undefined || max === undefined || replicas <= max) return;
   look.at("fallback.replicas", `${replicas} is above max_replicas (${max})`);
 }

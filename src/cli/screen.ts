@@ -1,9 +1,7 @@
-/** What the demo shows: lines that stay, and on a terminal a live table below them. */
+/** Lines that stay, and on a terminal a live table below them. */
 import type { WriteStream } from "node:tty";
-import type { GroupStatus } from "../../index.ts";
-import { memberTable, totalsLine } from "../group-table.ts";
 
-/** Where the demo speaks. */
+/** Where a command that goes on speaks. */
 export class Screen {
   readonly #out: NodeJS.WriteStream;
   readonly #startedAt = performance.now();
@@ -25,14 +23,14 @@ export class Screen {
     this.#redraw([line], this.#table);
   }
 
-  /** Lag and rates as a line, where there is no table to show them. */
-  sayTotals(status: GroupStatus): void {
-    if (!this.#out.isTTY) this.say(totalsLine(status));
+  /** Whether a table would be seen. */
+  get isLive(): boolean {
+    return this.#out.isTTY;
   }
 
-  /** Brings the table up to date. */
-  show(status: GroupStatus): void {
-    if (this.#out.isTTY) this.#redraw([], tableOf(status));
+  /** Replaces the table. */
+  show(table: readonly string[]): void {
+    if (this.#out.isTTY) this.#redraw([], table);
   }
 
   /** Removes the table. */
@@ -49,9 +47,4 @@ export class Screen {
     this.#table = fitting;
     if (erase !== "" || text !== "") this.#out.write(erase + text);
   }
-}
-
-/** Members, their partitions and their lag. */
-export function tableOf(status: GroupStatus): string[] {
-  return ["", ...memberTable(status, Date.now(), { lag: true }), "", totalsLine(status)];
 }

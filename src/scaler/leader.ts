@@ -1,0 +1,90 @@
+/**
+ * One scaler at a time for each service: a session under the service's name, as members have one under theirs. Who finds
+ * it taken stands by, and takes over once it has expired. The leader acts only while it may trust its session, which
+ * ends before anyone else can have one.
+ */
+import { type Clock, slept, systemClock } from "../clock.ts";
+import { isDocktorError } from "../errors.ts";
+import { openBucket } from "../lease/kv-store.ts";
+import { Session } from "../lease/session.ts";
+import type { SessionStore } from "../lease/store.ts";
+import type { Link } from "../nats/connection.ts";
+
+/** The bucket of leaders. */
+const BUCKET = "docktor_scalers";
+
+/** How long a leader that is gone keeps its place, in milliseconds: a bucket has one for all of them. */
+export const LEADER_TTL_MS = 10_000;
+
+/** How long to wait, as a share of the TTL, before the place is asked for again. */
+const RETRY = 0.1;
+
+/** Opens the bucket; it is made when it is missing. */
+export async function openLeaders(link: Link): Promise<SessionStore> {
+  return await openBucket(link, BUCKET, { replicas: 1, ttlMs: LEADER_TTL_MS });
+}
+
+/** A key that no other service has. */
+export function leaderKey(stream: string, consumer: string): string {
+  return `${stream}.${consumer}`;
+}
+
+/** The place of one service's leader. */
+export class Leader {
+  readonly #store: SessionStore;
+  readonly #key: string;
+  readonly #clock: Clock;
+  readonly #ttlMs: number;
+  #session: Session | undefined;
+
+  constructor(store: SessionStore, key: string, clock: Clock = systemClock, ttlMs: number = LEADER_TTL_MS) {
+    this.#store = store;
+    this.#key = key;
+    this.#clock = clock;
+    this.#ttlMs = ttlMs;
+  }
+
+  /** Whether this process leads, at this moment. */
+  get leads(): boolean {
+    return this.#session?.trusted() === true;
+  }
+
+  /** Aborts when this process no longer leads; undefined while it does not lead. */
+  get lost(): AbortSignal | undefined {
+    return this.#session?.lost;
+  }
+
+  /**
+   * Waits until the place is free, and takes it.
+   *
+   * @param onStandBy called once when somebody else has it
+   * @throws DocktorError of the bucket; the signal's reason when it aborts first
+   */
+  async take(signal: AbortSignal, onStandBy: () => void): Promise<void> {
+    let standsBy = false;
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        this.#session = await Session.open({
+          store: this.#store,
+          clock: this.#clock,
+          memberId: this.#key,
+          ttlMs: this.#ttlMs,
+          signal,
+        });
+        return;
+      } catch (error) {
+        if (!isDocktorError(error, "MEMBER_ID_IN_USE")) throw error;
+      }
+      if (!standsBy) onStandBy();
+      standsBy = true;
+      await slept(this.#clock, this.#ttlMs * RETRY, signal);
+    }
+  }
+
+  /** Gives the place up, so that another need not wait. */
+  async end(): Promise<void> {
+    await this.#session?.end();
+    this.#session = undefined;
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * Kubernetes' HorizontalPodAutoscaler, as its documentation and its source describe it, with default behavior: looks
+ * every 15 s, does nothing within 10 % of the target, at most doubles or adds 4 in 15 s, and goes down to no less than
+ * what was recommended at any time in the stabilization window.
+ */
+import type { Situation } from "../../decision.ts";
+import { between, type Bounds, countOf, type Policy } from "./policy.ts";
+
+const SYNC_MS = 15_000;
+const TOLERANCE = 0.1;
+const STABILIZATION_MS = 300_000;
+
+/** Runs what a metric recommends through the rest of the algorithm; undefined where there is no metric. */
+export function hpa(
+  { minReplicas, maxReplicas }: Bounds,
+  name: string,
+  settings: string,
+  begin: () => (situation: Situation, current: number) => number | undefined,
+): Policy {
+  return {
+    name,
+    settings: `${settings}, HPA every 15 s, tolerance 10 %, stabilization ${STABILIZATION_MS / 1_000} s`,
+    intervalMs: SYNC_MS,
+    begin() {
+      const recommend = begin();
+      let recommended: { at: number; replicas: number }[] = [];
+      return (situation) => {
+        const { now } = situation;
+        const current = countOf(situation);
+        const wanted = recommend(situation, current);
+        if (wanted === undefined) return current;
+        const replicas = between(minReplicas, wanted, maxReplicas);
+        recommended = recommended.filter(({ at }) => at > now - STABILIZATION_MS);
+        // It has just begun to watch: what there is counts as recommended.
+        if (recommended.length === 0) recommended.push({ at: now, replicas: current });
+        recommended.push({ at: now, replicas });
+        if (replicas > current) return Math.min(replicas, Math.max(current + 4, 2 * current));
+        return Math.min(current, Math.max(...recommended.map((each) => each.replicas)));
+      };
+    },
+  };
+}
+
+/** Whether a ratio to the target is near enough to 1 to leave things as they are. */
+export function tolerable(ratio: number): boolean {
+  return Math.abs(1 - ratio) <= TOLERANCE;
+}
+
+/** By the processor time of its pods, in per cent of what they requested. Here a busy replica uses all of that. */
+export function hpaCpu(bounds: Bounds, targetPct: number): Policy {
+  return hpa(bounds, `HPA, CPU ${targetPct} %`, `CPU target ${targetPct} %`, () => (situation, current) => {
+    const { readings, replicas } = situation;
+    if ("unread" in readings) return undefined;
+    const used = readings.metrics["cpu.avg_pct"];
+    if (used === undefined) return undefined;
+    const ratio = used / targetPct;
+    if (replicas.starting === 0 || ratio <= 1) {
+      return tolerable(ratio) ? current : Math.ceil(ratio * replicas.ready);
+    }
+    // Going up, pods that are not ready yet count as using nothing.
+    const all = (ratio * replicas.ready) / current;
+    return all <= 1 || tolerable(all) ? current : Math.ceil(all * current);
+  });
+}
