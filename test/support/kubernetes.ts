@@ -22,6 +22,15 @@ interface FakePod {
   annotations: Record<string, string>;
 }
 
+/** What a driver may send. */
+interface Sent {
+  readonly metadata?: {
+    readonly resourceVersion?: string;
+    readonly annotations?: Record<string, string | null>;
+  };
+  readonly spec?: { readonly replicas?: number };
+}
+
 /** A cluster with one workload of that name in namespace `shop`, and other pods beside it. */
 export class FakeCluster {
   readonly token = "a-token";
@@ -91,7 +100,7 @@ export class FakeCluster {
     const method = request.method ?? "";
     this.requests.push(`${method} ${url.pathname}`);
     const body = method === "GET" ? undefined : await json(request);
-    const [status, answer] = this.#route(request, method, url, body as never);
+    const [status, answer] = this.#route(request, method, url, body as Sent | undefined);
     response.writeHead(status, { "content-type": "application/json" });
     response.end(JSON.stringify(answer));
   }
@@ -100,9 +109,7 @@ export class FakeCluster {
     request: IncomingMessage,
     method: string,
     url: URL,
-    body: { metadata: { resourceVersion?: string; annotations?: Record<string, string | null> } } & {
-      spec: { replicas?: number };
-    },
+    body: Sent | undefined,
   ): [number, object] {
     if (this.refusal) return refuse(this.refusal.status, this.refusal.message);
     if (request.headers.authorization !== `Bearer ${this.token}`) return refuse(401, "Unauthorized");
@@ -114,11 +121,11 @@ export class FakeCluster {
         return [200, this.#scale()];
       case `PUT /apis/apps/v1/namespaces/shop/${plural}/${this.#name}/scale`:
         if (this.conflicts-- > 0) this.#version++;
-        if (body.metadata.resourceVersion !== String(this.#version)) {
+        if (body?.metadata?.resourceVersion !== String(this.#version)) {
           return refuse(409, "the object has been modified; please apply your changes to the latest");
         }
         this.#version++;
-        this.#replicas = body.spec.replicas ?? 0;
+        this.#replicas = body.spec?.replicas ?? 0;
         this.#later(() => this.#control());
         return [200, this.#scale()];
       case "GET /api/v1/namespaces/shop/pods":
@@ -127,7 +134,7 @@ export class FakeCluster {
         if (!this.measures) return refuse(404, "the server could not find the requested resource");
         return [200, { kind: "PodMetricsList", items: this.#metrics() }];
       default:
-        return this.#routePod(method, pathname, body.metadata?.annotations ?? {});
+        return this.#routePod(method, pathname, body?.metadata?.annotations ?? {});
     }
   }
 

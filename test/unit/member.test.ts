@@ -311,6 +311,52 @@ describe("a member that crashes", () => {
   });
 });
 
+describe("a member that somebody else marks as draining", () => {
+  test("is told so once, and leaves when it then drains", async () => {
+    let dismissals = 0;
+    const member = await join({
+      observer: {
+        joined: () => {},
+        left: () => {},
+        rebalanced: () => {},
+        dismissed: () => dismissals++,
+        error: () => {},
+      },
+    });
+    await settled();
+    const mark = async (): Promise<unknown> =>
+      await changeRoster(leases, identity, (now) => {
+        const life = now?.members["a"];
+        return now && life && withMember(now, "a", { ...life, state: "draining" });
+      });
+    await mark();
+    await mark();
+    await settled();
+    expect(dismissals).toBe(1);
+    await member.drain();
+    expect([member.owned, await members(), dismissals]).toEqual([[], [], 1]);
+  });
+
+  test("is not told when it drains by itself, nor for another life of its id", async () => {
+    let dismissals = 0;
+    const observer = {
+      joined: () => {},
+      left: () => {},
+      rebalanced: () => {},
+      dismissed: () => dismissals++,
+      error: () => {},
+    };
+    const member = await join({ observer });
+    await settled();
+    await enter("a", { incarnation: "another life", state: "draining" });
+    await settled();
+    expect(dismissals).toBe(0);
+    await enter("a", { incarnation: member.incarnation });
+    await member.drain();
+    expect(dismissals).toBe(0);
+  });
+});
+
 describe("a member whose watch has silently missed something", () => {
   test("acts on it once it is refreshed: on a newcomer in the roster, and on a lease taken from it", async () => {
     const member = await join({ partitions: 3 });

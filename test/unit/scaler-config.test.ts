@@ -493,7 +493,7 @@ describe("what is wrong is told with its line, its column and its key", () => {
     ["a number that is a text", service(QUEUE, 'max_replicas: "3"'), ':5:19 services[0].max_replicas: "3" is not possible: use a whole number from 1 to 10000'],
     ["a fraction", service(QUEUE, "min_replicas: 1.5"), ":5:19 services[0].min_replicas: 1.5 is not possible: use a whole number from 0 to 10000"],
     ["a negative number", service(QUEUE, "min_replicas: -1"), ":5:19 services[0].min_replicas: -1 is not possible: use a whole number from 0 to 10000"],
-    ["no value", service(QUEUE, "slo:"), ":5:9 services[0].slo: nothing is not possible: use seconds or a duration such as 500ms, 30s, 5m or 1h, from 1ms to 24h"],
+    ["no value", service(QUEUE, "slo:"), ":5:9 services[0].slo: has no value: use seconds or a duration such as 500ms, 30s, 5m or 1h, from 1ms to 24h"],
     ["a bad duration", service(QUEUE, "drain_timeout: 5 min"), ':5:20 services[0].drain_timeout: "5 min" is not possible: use seconds or a duration such as 500ms, 30s, 5m or 1h, from 0s to 24h'],
     ["a negative duration", service(QUEUE, "cooldown: { up: -1 }"), ":5:21 services[0].cooldown.up: -1 is not possible: use seconds or a duration"],
     ["a duration that is too short", service(QUEUE, "check_interval: 50ms"), ':5:21 services[0].check_interval: "50ms" is not possible: use seconds or a duration such as 500ms, 30s, 5m or 1h, from 100ms to 1h'],

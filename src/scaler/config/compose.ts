@@ -6,12 +6,12 @@ import { didYouMean } from "./nearest.ts";
 import { pathText, readYaml, valueAt } from "./source.ts";
 
 /** What matters here of a service in a compose file. */
-export interface ComposeService {
+interface ComposeService {
   readonly container_name?: unknown;
 }
 
 /** Services by their names. */
-export type ComposeServices = ReadonlyMap<string, ComposeService>;
+type ComposeServices = ReadonlyMap<string, ComposeService>;
 
 /**
  * Reads a compose file.
@@ -21,7 +21,8 @@ export type ComposeServices = ReadonlyMap<string, ComposeService>;
 export async function readCompose(file: string): Promise<ComposeServices> {
   const services = new Map<string, ComposeService>();
   await gather(resolve(file), services, new Set());
-  return services;
+  if (services.size > 0) return services;
+  throw new DocktorError("CONFIG_INVALID", `${file} has no services: name a compose file`);
 }
 
 /**
@@ -53,10 +54,7 @@ async function gather(
   }
   for (const included of includesOf(value)) await gather(resolve(dirname(file), included), into, seen);
   const services = valueAt(value, ["services"]);
-  if (typeof services !== "object" || services === null) {
-    if (into.size > 0) return;
-    throw new DocktorError("CONFIG_INVALID", `${file} has no services: name a compose file`);
-  }
+  if (typeof services !== "object" || services === null) return;
   for (const [name, service] of Object.entries(services)) {
     into.set(name, typeof service === "object" && service !== null ? service : {});
   }
@@ -69,7 +67,7 @@ function includesOf(value: unknown): string[] {
   const paths = include.flatMap((each: unknown) =>
     typeof each === "string" ? [each] : ([valueAt(each, ["path"])].flat() as unknown[]),
   );
-  return paths.filter((path) => typeof path === "string" && !/:\/\/|\$|\.git/.test(path)) as string[];
+  return paths.filter((path) => typeof path === "string" && !/:\/\/|\$|^git@/.test(path)) as string[];
 }
 
 async function contentOf(file: string): Promise<string> {

@@ -19,7 +19,7 @@ export interface Finding {
 }
 
 /** What was read. */
-export interface Source {
+interface Source {
   /** As plain objects, lists and values; undefined where the text is no YAML. */
   readonly value: unknown;
   /** What is wrong with the text itself. */

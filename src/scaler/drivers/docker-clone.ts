@@ -50,7 +50,7 @@ export function cloneOf(source: ContainerSource, number: number, image: string):
       Image: image,
       Env: environmentOf(source, number),
       Labels: { ...labels, [LABEL.number]: String(number) },
-      Volumes: { ...Config.Volumes, ...volumes },
+      ...(volumes && { Volumes: { ...Config.Volumes, ...volumes } }),
       HostConfig: host,
       // Engines before 25 take one network here; the others are joined afterwards.
       ...(first && { NetworkingConfig: { EndpointsConfig: { [first.name]: first.endpoint } } }),
@@ -71,7 +71,10 @@ export function memberIdOf(env: readonly string[] | null | undefined): string | 
 }
 
 /** The host ports that are asked for by number, of which there is only one for all replicas. */
-export function fixedPorts({ HostConfig: { PortBindings } }: ContainerSource): string[] {
+export function fixedPorts({ HostConfig }: ContainerSource): string[] {
+  const { NetworkMode, PortBindings } = HostConfig;
+  // There the engine leaves them alone.
+  if (NetworkMode === "host") return [];
   return Object.values(PortBindings ?? {})
     .flatMap((bindings) => bindings ?? [])
     .map(({ HostPort }) => HostPort ?? "")
@@ -103,7 +106,7 @@ function environmentOf(source: ContainerSource, number: number): readonly string
   const { Env, Labels } = source.Config;
   const memberId = memberIdOf(Env);
   if (memberId === undefined) return Env ?? [];
-  const suffix = `-${Labels[LABEL.number]}`;
+  const suffix = `-${Labels[LABEL.number] ?? ""}`;
   const base = memberId.endsWith(suffix) ? memberId.slice(0, -suffix.length) : memberId;
   const others = (Env ?? []).filter((each) => !each.startsWith("MEMBER_ID="));
   return [...others, `MEMBER_ID=${base}-${number}`];
@@ -121,17 +124,22 @@ function endpointOf(endpoint: Endpoint, source: ContainerSource, name: string): 
 }
 
 /** The host's part, and the paths that get a nameless volume of their own. */
-function hostOf(settings: HostConfig): { host: HostConfig; volumes: Record<string, object> } {
-  const volumes: Record<string, object> = {};
+function hostOf(settings: HostConfig): {
+  host: HostConfig;
+  volumes: Record<string, object> | undefined;
+} {
+  const { Binds, Mounts } = settings;
   // Compose hands these on from the container that it replaces; a clone would share them.
-  const Binds = (settings.Binds ?? []).filter((bind) => {
-    const [source = "", target = ""] = bind.split(":");
-    if (!NAMELESS.test(source)) return true;
-    volumes[target] = {};
-    return false;
-  });
-  const Mounts = (settings.Mounts ?? []).map((each) => (isNameless(each) ? unnamed(each) : each));
-  return { host: { ...settings, Binds, Mounts }, volumes };
+  const shared = (Binds ?? []).filter((bind) => NAMELESS.test(bind.split(":")[0] ?? ""));
+  const host = {
+    ...settings,
+    ...(shared.length > 0 && { Binds: Binds?.filter((bind) => !shared.includes(bind)) ?? [] }),
+    ...(Mounts?.some(isNameless) && {
+      Mounts: Mounts.map((mount) => (isNameless(mount) ? unnamed(mount) : mount)),
+    }),
+  };
+  if (shared.length === 0) return { host, volumes: undefined };
+  return { host, volumes: Object.fromEntries(shared.map((bind) => [bind.split(":")[1], {}])) };
 }
 
 function isNameless({ Type, Source }: Mount): boolean {

@@ -1,6 +1,6 @@
 /** The requests to a Docker engine that drivers make, through dockerode, with its refusals in our words. */
 import type Dockerode from "dockerode";
-import { DocktorError, messageOf } from "../../errors.ts";
+import { DocktorError, invalidOption, messageOf } from "../../errors.ts";
 import type { CpuReading } from "./cpu-meter.ts";
 import type {
   Endpoint,
@@ -35,18 +35,26 @@ export class Engine {
     this.address = address;
   }
 
-  /** The engine at that socket; by default the one that Docker's own environment variables name. */
+  /**
+   * The engine at that socket; by default the one that Docker's own environment variables name.
+   *
+   * @throws DocktorError INVALID_OPTION when they name none that there can be
+   */
   static async at(socket: string | undefined): Promise<Engine> {
     // It brings much along, of which those who do not use it need not pay the loading.
     const { default: Client } = await import("dockerode");
-    if (socket === undefined) {
-      return new Engine(new Client(), process.env["DOCKER_HOST"] || DEFAULT_SOCKET);
+    if (socket !== undefined) {
+      // Without these, DOCKER_HOST and DOCKER_TLS_VERIFY would still count.
+      const options = { socketPath: socket, host: undefined, protocol: "http" } as const;
+      return new Engine(new Client(options), socket);
     }
-    // Without these, DOCKER_HOST and DOCKER_TLS_VERIFY would still count.
-    return new Engine(
-      new Client({ socketPath: socket, host: undefined, protocol: "http" }),
-      socket,
-    );
+    try {
+      return new Engine(new Client(), process.env["DOCKER_HOST"] || DEFAULT_SOCKET);
+    } catch (error) {
+      throw invalidOption(
+        `the Docker engine cannot be found by DOCKER_HOST and DOCKER_CERT_PATH: ${messageOf(error)}; correct them, or set target.socket`,
+      );
+    }
   }
 
   /** All containers that have these labels, `name` or `name=value`, running or not. */
@@ -124,8 +132,12 @@ export class Engine {
       this.#ask("remove a container", never, (abortSignal) =>
         this.#docker.getContainer(id).remove({ force, abortSignal }),
       );
-    // 409: somebody else is just removing it.
-    await unless(404, () => unless(409, remove));
+    try {
+      await unless(404, remove);
+    } catch (error) {
+      // Somebody else has been faster.
+      if (!/already in progress/.test(messageOf(error))) throw error;
+    }
   }
 
   /** What the program in a container said last; undefined when that cannot be read. */

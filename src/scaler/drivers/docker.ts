@@ -125,7 +125,7 @@ export class DockerDriver implements Driver {
     { Id, Names, State, Labels }: ListedContainer,
     signal: AbortSignal,
   ): Promise<Omit<Replica, "cpuPercent"> | undefined> {
-    const name = Names[0]?.slice(1) ?? `${this.#service}-${Labels[LABEL.number]}`;
+    const name = Names[0]?.slice(1) ?? `${this.#service}-${Labels[LABEL.number] ?? "?"}`;
     if (State === "created" && !this.#starting.has(Id)) return undefined;
     const ended = State === "exited" || State === "restarting" || State === "dead";
     const known = !ended && this.#memberIds.has(Id);

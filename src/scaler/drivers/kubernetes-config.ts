@@ -132,6 +132,7 @@ export function accessBy(files: readonly KubeconfigFile[]): ClusterAccess {
   const context = entry(files, "contexts", current)?.value.context;
   const cluster = entry(files, "clusters", context?.cluster);
   const user = entry(files, "users", context?.user);
+  const who = `user ${context?.user ?? "without a name"}`;
   const server = cluster?.value.cluster?.server;
   if (context === undefined || cluster === undefined || server === undefined) {
     throw refuse(`its current context ${current} names no cluster with a server; correct it`);
@@ -142,12 +143,12 @@ export function accessBy(files: readonly KubeconfigFile[]): ClusterAccess {
     : provider && `the auth provider ${provider.name ?? ""}`;
   if (foreign !== undefined) {
     throw refuse(
-      `user ${context.user} logs in through ${foreign}, which docktor does not run; use a context with a service account's token (kubectl create token), or run docktor in the cluster`,
+      `${who} logs in through ${foreign}, which docktor does not run; use a context with a service account's token (kubectl create token), or run docktor in the cluster`,
     );
   }
   if (username !== undefined) {
     throw refuse(
-      `user ${context.user} logs in by a password, which clusters have not taken since 1.19; use a token`,
+      `${who} logs in by a password, which clusters have not taken since 1.19; use a token`,
     );
   }
   const of = cluster.value.cluster ?? {};

@@ -128,6 +128,7 @@ export class Life {
     }
     await this.ended;
     // The id may be another program's one day. From here on nobody is left to guard.
+    this.#guardian.ref();
     if (this.#guardian.kill("SIGKILL")) await once(this.#guardian, "exit");
   }
 

@@ -69,6 +69,7 @@ export class ProcessDriver implements Driver {
   }
 
   async remove(victim: Replica, graceMs: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     const replica = this.#replicas.get(victim.id);
     if (replica === undefined) return;
     await unlessAborted(signal, this.#stop(replica, graceMs));

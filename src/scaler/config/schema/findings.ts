@@ -14,7 +14,8 @@ export function findingsOf(issues: readonly z.core.$ZodIssue[], raw: unknown): F
     }
     const value = valueAt(raw, path);
     if (value === undefined) return [missing(path, issue.message)];
-    const message = `${shown(value)} is not possible: use ${issue.message}${hint(issue, value)}`;
+    const what = value === null ? "has no value" : `${shown(value)} is not possible`;
+    const message = `${what}: use ${issue.message}${hint(issue, value)}`;
     return [{ path, at: "value", message }];
   });
 }
@@ -32,7 +33,6 @@ function unknownKey(path: Path, key: string, known: readonly string[]): Finding 
 
 /** A value as the user wrote it, in short. */
 function shown(value: unknown): string {
-  if (value === null) return "nothing";
   if (Array.isArray(value)) return "a list";
   return typeof value === "object" ? "a group of keys" : written(value);
 }

@@ -5,7 +5,7 @@ import type { QueueConfig, TargetConfig } from "../config.ts";
 import { object, oneOf, text, word } from "./fields.ts";
 
 /** What a target is completed from. */
-export interface Surroundings {
+interface Surroundings {
   /** The folder of the configuration: paths in it begin there. */
   readonly folder: string;
   /** The file's own `compose_file`. */

@@ -6,24 +6,38 @@
 import type { Situation } from "../../decision.ts";
 import { between, type Bounds, countOf, type Policy } from "./policy.ts";
 
+/** What users tune beside the metric. */
+export interface HpaBehavior {
+  /** The most pods to take away in a minute, in per cent; 100 is the default. */
+  readonly scaleDownPct: number;
+}
+
+/** What a metric recommends; undefined where there is no metric. */
+type Recommend = (situation: Situation, current: number) => number | undefined;
+
 const SYNC_MS = 15_000;
 const TOLERANCE = 0.1;
 const STABILIZATION_MS = 300_000;
+/** The period of the policy that users set for going down. */
+const PERIOD_MS = 60_000;
 
-/** Runs what a metric recommends through the rest of the algorithm; undefined where there is no metric. */
+/** Runs what a metric recommends through the rest of the algorithm. */
 export function hpa(
   { minReplicas, maxReplicas }: Bounds,
   name: string,
   settings: string,
-  begin: () => (situation: Situation, current: number) => number | undefined,
+  { scaleDownPct }: HpaBehavior,
+  begin: () => Recommend,
 ): Policy {
+  const gently = scaleDownPct < 100 ? `, at most ${scaleDownPct} % down in a minute` : "";
   return {
-    name,
-    settings: `${settings}, HPA every 15 s, tolerance 10 %, stabilization ${STABILIZATION_MS / 1_000} s`,
+    name: scaleDownPct < 100 ? `${name}, ${scaleDownPct} %/min down` : name,
+    settings: `${settings}; HPA every 15 s, tolerance 10 %, stabilization ${STABILIZATION_MS / 1_000} s${gently}`,
     intervalMs: SYNC_MS,
     begin() {
       const recommend = begin();
       let recommended: { at: number; replicas: number }[] = [];
+      let removed: { at: number; replicas: number }[] = [];
       return (situation) => {
         const { now } = situation;
         const current = countOf(situation);
@@ -35,7 +49,13 @@ export function hpa(
         if (recommended.length === 0) recommended.push({ at: now, replicas: current });
         recommended.push({ at: now, replicas });
         if (replicas > current) return Math.min(replicas, Math.max(current + 4, 2 * current));
-        return Math.min(current, Math.max(...recommended.map((each) => each.replicas)));
+        const most = Math.max(...recommended.map((each) => each.replicas));
+        removed = removed.filter(({ at }) => at > now - PERIOD_MS);
+        const before = removed.reduce((sum, each) => sum + each.replicas, current);
+        const least = Math.floor(before * (1 - scaleDownPct / 100));
+        const target = Math.min(current, Math.max(most, least));
+        if (target < current) removed.push({ at: now, replicas: current - target });
+        return target;
       };
     },
   };
@@ -47,9 +67,8 @@ export function tolerable(ratio: number): boolean {
 }
 
 /** By the processor time of its pods, in per cent of what they requested. Here a busy replica uses all of that. */
-export function hpaCpu(bounds: Bounds, targetPct: number): Policy {
-  return hpa(bounds, `HPA, CPU ${targetPct} %`, `CPU target ${targetPct} %`, () => (situation, current) => {
-    const { readings, replicas } = situation;
+export function hpaCpu(bounds: Bounds, targetPct: number, behavior: HpaBehavior): Policy {
+  const recommend: Recommend = ({ readings, replicas }, current) => {
     if ("unread" in readings) return undefined;
     const used = readings.metrics["cpu.avg_pct"];
     if (used === undefined) return undefined;
@@ -60,5 +79,6 @@ export function hpaCpu(bounds: Bounds, targetPct: number): Policy {
     // Going up, pods that are not ready yet count as using nothing.
     const all = (ratio * replicas.ready) / current;
     return all <= 1 || tolerable(all) ? current : Math.ceil(all * current);
-  });
+  };
+  return hpa(bounds, `HPA, CPU ${targetPct} %`, `CPU target ${targetPct} %`, behavior, () => recommend);
 }

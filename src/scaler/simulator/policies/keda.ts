@@ -3,14 +3,14 @@
  * polling interval of 30 s matters only from zero to one, and from there on the HPA asks every 15 s; as there is always
  * one here, it never does.
  */
-import { hpa, tolerable } from "./hpa.ts";
+import { hpa, type HpaBehavior, tolerable } from "./hpa.ts";
 import type { Bounds, Policy } from "./policy.ts";
 
 /** Scales by lag. */
-export function keda(bounds: Bounds, lagThreshold: number): Policy {
+export function keda(bounds: Bounds, lagThreshold: number, behavior: HpaBehavior): Policy {
   const { fallback } = bounds;
   const settings = `nats-jetstream, lagThreshold ${lagThreshold}, fallback to ${fallback.replicas} or more after ${fallback.failureThreshold} failures`;
-  return hpa(bounds, `KEDA, lag ${lagThreshold}`, settings, () => {
+  return hpa(bounds, `KEDA, lag ${lagThreshold}`, settings, behavior, () => {
     let failures = 0;
     return ({ readings }, current) => {
       if ("unread" in readings) {

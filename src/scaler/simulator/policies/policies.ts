@@ -38,10 +38,10 @@ export type PolicyName =
 export const POLICIES: Readonly<Record<PolicyName, Policy>> = {
   docktor: docktor(BOUNDS),
   "docktor-go": seedRules(BOUNDS),
-  "keda-10": keda(BOUNDS, 10),
-  keda: keda(BOUNDS, 100),
-  "keda-aws": keda(BOUNDS, 400),
-  "hpa-cpu": hpaCpu(BOUNDS, 60),
+  "keda-10": keda(BOUNDS, 10, { scaleDownPct: 100 }),
+  keda: keda(BOUNDS, 100, { scaleDownPct: 10 }),
+  "keda-aws": keda(BOUNDS, 400, { scaleDownPct: 100 }),
+  "hpa-cpu": hpaCpu(BOUNDS, 50, { scaleDownPct: 100 }),
   flink: flink(BOUNDS, 0.7),
   fixed: fixed(BOUNDS),
 };

@@ -1,0 +1,259 @@
+/** The Docker driver on a real engine, beside containers that are labelled as Compose labels them. */
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import type Dockerode from "dockerode";
+import { expect, test } from "vitest";
+import { LABEL } from "../../src/scaler/drivers/docker-clone.ts";
+import { DockerDriver } from "../../src/scaler/drivers/docker.ts";
+import type { Replica } from "../../src/scaler/drivers/driver.ts";
+import { driverSuite } from "../support/driver-suite.ts";
+import { describeOnEngine, type TestEngine } from "../support/engine.ts";
+import { closeAfterTest, eventually } from "../support/group.ts";
+import { type Behaviour, PROGRAM, readJournal } from "../support/replica-program.ts";
+
+const { signal } = new AbortController();
+const unavailable = (words: RegExp): unknown =>
+  expect.objectContaining({ code: "TARGET_UNAVAILABLE", message: expect.stringMatching(words) });
+
+let projects = 0;
+
+await describeOnEngine("the Docker driver", (engine) => {
+  const rules = { choosesVictim: true, staysWhenClosed: true, tellsLastWords: true };
+
+  driverSuite("as every driver", rules, () => {
+    const project = new Project(engine);
+    let neighbours: Promise<string[]> | undefined;
+    return {
+      open: async (behaviour) => {
+        await project.up("consumer", 1, { behaviour });
+        return await project.driver();
+      },
+      told: (event) => project.told(event),
+      neighbours: async () => {
+        neighbours ??= Promise.all([
+          // Another service, another project, and `docker compose run` of the same service.
+          project.up("other", 1),
+          new Project(engine).up("consumer", 1),
+          project.up("consumer", 1, { labels: { [LABEL.oneOff]: "True" }, name: "run" }),
+        ]);
+        const ids = await neighbours;
+        const running = await engine.docker.listContainers({ filters: { id: ids } });
+        return running.map(({ Id }) => Id).sort();
+      },
+      openMissing: async () => await project.driver("no-such-service"),
+    };
+  });
+
+  test("makes containers that differ from Compose's own in number and name only", async () => {
+    const project = new Project(engine);
+    const first = await project.up("consumer", 1);
+    const driver = await project.driver();
+    await driver.grow(1, signal);
+    const [original, clone] = await Promise.all(
+      [first, `${project.name}-consumer-2`].map((id) => engine.docker.getContainer(id).inspect()),
+    );
+    expect(clone?.Config).toEqual({
+      ...original?.Config,
+      Labels: { ...original?.Config.Labels, [LABEL.number]: "2" },
+    });
+    expect(clone?.HostConfig).toEqual(original?.HostConfig);
+    expect(clone?.Image).toBe(original?.Image);
+  });
+
+  test("gives the lowest free number, as the name too", async () => {
+    const project = new Project(engine);
+    await project.up("consumer", 1);
+    await project.up("consumer", 3);
+    const driver = await project.driver();
+    await driver.grow(2, signal);
+    const names = (await driver.current(signal)).map(({ name }) => name);
+    expect(names).toEqual([1, 2, 3, 4].map((number) => `${project.name}-consumer-${number}`));
+  });
+
+  test("takes the next number when somebody else's container has the name", async () => {
+    const project = new Project(engine);
+    await project.up("consumer", 1);
+    await project.up("other", 1, { name: "consumer-2" });
+    const driver = await project.driver();
+    await driver.grow(1, signal);
+    const names = (await driver.current(signal)).map(({ name }) => name);
+    expect(names).toEqual([1, 3].map((number) => `${project.name}-consumer-${number}`));
+  });
+
+  test("starts one that was stopped before it makes another, unless its settings are old", async () => {
+    const project = new Project(engine);
+    await project.up("consumer", 1);
+    const stopped = await project.up("consumer", 2);
+    const old = await project.up("consumer", 3, { labels: { [LABEL.configHash]: "an-older-one" } });
+    for (const id of [stopped, old]) await engine.docker.getContainer(id).stop();
+    // The newest container that runs is what others are measured by.
+    const driver = await project.driver();
+    expect(await driver.current(signal)).toHaveLength(1);
+    await driver.grow(2, signal);
+    const replicas = await driver.current(signal);
+    expect(replicas.map(({ id }) => id)).toContain(stopped);
+    expect(replicas.map(({ id }) => id)).not.toContain(old);
+    expect(replicas).toHaveLength(3);
+  });
+
+  test("grows from nothing by the template, which only its user may read", async () => {
+    const project = new Project(engine);
+    const only = await project.up("consumer", 1);
+    const driver = await project.driver();
+    await driver.check(signal);
+    await engine.docker.getContainer(only).remove({ force: true });
+    const state = process.env["XDG_STATE_HOME"] ?? "";
+    const template = join(state, "docktor", "templates", `${project.name}-consumer.json`);
+    expect(statSync(template).mode & 0o777).toBe(0o600);
+    expect(JSON.parse(readFileSync(template, "utf8"))).toMatchObject({ Id: only });
+    const another = await project.driver();
+    await another.grow(2, signal);
+    expect(await another.current(signal)).toHaveLength(2);
+  });
+
+  test("tells members apart whose id is fixed", async () => {
+    const project = new Project(engine);
+    await project.up("consumer", 1, { env: ["MEMBER_ID=shop"] });
+    const driver = await project.driver();
+    await driver.grow(2, signal);
+    const members = (await driver.current(signal)).map(({ memberId }) => memberId);
+    expect(members).toEqual(["shop", "shop-2", "shop-3"]);
+    const [, second] = await driver.current(signal);
+    expect(second?.cpuPercent === undefined || second.cpuPercent >= 0).toBe(true);
+  });
+
+  test("tells of one that has crashed and that nobody starts again", async () => {
+    const project = new Project(engine);
+    await project.up("consumer", 1, { behaviour: "crashing", restart: "no" });
+    const driver = await project.driver();
+    await eventually("it is failed", async () => {
+      const [replica] = await driver.current(signal);
+      return replica?.why === "exit code 3: there is no such stream";
+    });
+  });
+
+  test("leaves nothing behind when a container cannot be started, and tells why", async () => {
+    const project = new Project(engine);
+    const first = await project.up("consumer", 1, { command: ["/no/such/program"], start: false });
+    const driver = await project.driver();
+    await expect(driver.grow(2, signal)).rejects.toEqual(unavailable(/no\/such\/program/));
+    expect(await project.containers()).toEqual([first]);
+  });
+
+  test("says how to get the image when it is not there", async () => {
+    const { docker } = engine;
+    const nothing = new PassThrough();
+    // Two empty blocks: a tar of no files.
+    nothing.end(Buffer.alloc(1_024));
+    const repo = `docktor-test-empty-${engine.run}`;
+    (await docker.importImage(nothing, { repo, tag: "latest" })).resume();
+    await eventually("it is there", async () => {
+      return (await docker.listImages({ filters: { reference: [repo] } })).length === 1;
+    });
+    const project = new Project(engine);
+    await project.up("consumer", 1, { image: `${repo}:latest`, start: false });
+    await docker.getImage(`${repo}:latest`).remove({ force: true });
+    const driver = await project.driver();
+    await expect(driver.check(signal)).rejects.toEqual(unavailable(/build or pull it/));
+  });
+
+  test("does not scale what has a port of the host for itself", async () => {
+    const project = new Project(engine);
+    await project.up("consumer", 1, { ports: { "80/tcp": [{ HostPort: "8080" }] }, start: false });
+    const driver = await project.driver();
+    await expect(driver.check(signal)).rejects.toEqual(unavailable(/publishes port 8080/));
+  });
+
+  test("refuses to stop a container of another service", async () => {
+    const project = new Project(engine);
+    await project.up("consumer", 1);
+    const other = await project.up("other", 1);
+    const driver = await project.driver();
+    const victim = { id: other, name: "other" } as Replica;
+    await expect(driver.remove(victim, 1_000, signal)).rejects.toEqual(unavailable(/left alone/));
+  });
+
+  test("says what to do when no engine answers", async () => {
+    const socket = join(tmpdir(), "no-such-engine.sock");
+    const driver = await DockerDriver.open({ project: "shop", service: "consumer", socket });
+    await expect(driver.current(signal)).rejects.toEqual(
+      unavailable(/no Docker engine answers at .*no-such-engine\.sock.*start it/),
+    );
+  });
+});
+
+interface UpOptions {
+  readonly behaviour?: Behaviour;
+  readonly labels?: Record<string, string>;
+  /** What comes after the project's name. */
+  readonly name?: string;
+  readonly env?: readonly string[];
+  readonly command?: string[];
+  readonly image?: string;
+  readonly restart?: string;
+  readonly ports?: Record<string, Dockerode.PortBinding[]>;
+  readonly start?: boolean;
+}
+
+/** Containers as `docker compose up` makes them, all gone after the test. */
+class Project {
+  readonly name: string;
+  readonly #engine: TestEngine;
+  readonly #journal = mkdtempSync(join(tmpdir(), "docktor-test-"));
+
+  constructor(engine: TestEngine) {
+    this.name = `docktor-test-${engine.run}-${++projects}`;
+    this.#engine = engine;
+    closeAfterTest(async () => {
+      const all = await this.containers();
+      await Promise.all(all.map((id) => engine.docker.getContainer(id).remove({ force: true })));
+      rmSync(this.#journal, { recursive: true, force: true });
+    });
+  }
+
+  /** Makes one container of a service; returns its id. */
+  async up(service: string, number: number, options: UpOptions = {}): Promise<string> {
+    const { behaviour = "polite", labels = {}, env = [], start = true } = options;
+    const restart = options.restart ?? (behaviour === "crashing" ? "always" : "no");
+    const container = await this.#engine.docker.createContainer({
+      name: `${this.name}-${options.name ?? `${service}-${number}`}`,
+      Image: options.image ?? this.#engine.image,
+      Cmd: options.command ?? [this.#engine.node, "-e", PROGRAM],
+      Env: ["JOURNAL=/journal", `BEHAVIOUR=${behaviour}`, ...env],
+      Labels: {
+        [LABEL.project]: this.name,
+        [LABEL.service]: service,
+        [LABEL.number]: String(number),
+        [LABEL.oneOff]: "False",
+        [LABEL.configHash]: `hash-of-${service}`,
+        ...labels,
+      },
+      ...(options.ports && { ExposedPorts: { "80/tcp": {} } }),
+      HostConfig: {
+        NetworkMode: options.ports ? "none" : "host",
+        Binds: [`${this.#journal}:/journal`],
+        RestartPolicy: { Name: restart },
+        ...(options.ports && { PortBindings: options.ports }),
+      },
+    });
+    if (start) await container.start();
+    return container.id;
+  }
+
+  async driver(service = "consumer"): Promise<DockerDriver> {
+    return await DockerDriver.open({ project: this.name, service });
+  }
+
+  told(event: string): number {
+    return readJournal(this.#journal).filter((entry) => entry.event === event).length;
+  }
+
+  /** Ids of all its containers. */
+  async containers(): Promise<string[]> {
+    const filters = { label: [`${LABEL.project}=${this.name}`] };
+    const all = await this.#engine.docker.listContainers({ all: true, filters });
+    return all.map(({ Id }) => Id);
+  }
+}
