@@ -1,5 +1,5 @@
 /** Makes docs/benchmarks.md and its chart from what the benchmarks have written to bench/results. */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { bars, type Group } from "./report/bars.ts";
 import type { Found, Results } from "./throughput/results.ts";
 
@@ -12,6 +12,10 @@ const all = readdirSync(FOLDER)
   .map((name) => JSON.parse(readFileSync(`${FOLDER}/${name}`, "utf8")) as Results)
   // The newest server first.
   .sort((a, b) => b.server.localeCompare(a.server, "en", { numeric: true }));
+
+/** Docktor beside other queues, if that was measured. */
+const PEERS = `${FOLDER}/peers.json`;
+const peers = existsSync(PEERS) ? [JSON.parse(readFileSync(PEERS, "utf8")) as Results] : [];
 
 const chart = bars(
   SHOWN.map(groupOf),
@@ -49,6 +53,12 @@ function page(): string {
     "- *idiomatic*: `js.publish` with `Promise.all`, 1,000 at a time; `for await … ack()`\n- *tuned*: publishing with one inbox for all acks and 2,000 under way, and *tunedWithIds* with a message id each, as docktor has them; a callback that acknowledges each, 2,000 asked for at a time\n- *unacknowledged*: publishing without acks, consuming without acks: the limit of client and server\n- *publish* and *publishMany*, *eachMessage* with an asynchronous handler, *eachMessageSync*, *eachBatch*: with docktor's defaults, checkpoints and fencing on",
     ...all.flatMap(({ server, machine, rounds, found }) => [
       `## nats-server ${server}`,
+      `${machine}; ${rounds} rounds.`,
+      ...found.map(tableOf),
+    ]),
+    ...peers.flatMap(({ machine, rounds, found }) => [
+      "## Beside other queues",
+      "Made by `make bench-peers`. *docktor*: `publishMany`, and `eachMessage` with an asynchronous handler. *BullMQ*: `addBulk` of 1,000 jobs, and a worker with a concurrency of 200; Redis keeps a log and syncs it every second. *RabbitMQ*: persistent messages to a quorum queue with 1,000 confirms under way, and a consumer that acknowledges each of 1,000 prefetched. Each does another job than the others: BullMQ has retries, priorities and delays, and RabbitMQ syncs each batch to disk before it confirms.",
       `${machine}; ${rounds} rounds.`,
       ...found.map(tableOf),
     ]),
