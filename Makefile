@@ -60,6 +60,8 @@ bench: build ## Compare docktor with nats.js on both servers, and write docs/ben
 	  version="$$("$$each" --version | sed 's/.*v//')"; \
 	  NATS_SERVER="$$each" COMPARE=all RESULTS="bench/results/throughput-$$version.json" \
 	    node .cache/bench/bench/throughput.js || exit 1; \
+	  NATS_SERVER="$$each" RESULTS="bench/results/latency-$$version.json" \
+	    node .cache/bench/bench/latency.js || exit 1; \
 	done
 	node .cache/bench/bench/report.js
 
