@@ -60,6 +60,8 @@ bench: build ## Compare docktor with nats.js on both servers, and write docs/ben
 	  version="$$("$$each" --version | sed 's/.*v//')"; \
 	  NATS_SERVER="$$each" COMPARE=all RESULTS="bench/results/throughput-$$version.json" \
 	    node .cache/bench/bench/throughput.js || exit 1; \
+	  NATS_SERVER="$$each" RESULTS="bench/results/latency-$$version.json" \
+	    node .cache/bench/bench/latency.js || exit 1; \
 	done
 	node .cache/bench/bench/report.js
 
@@ -67,6 +69,16 @@ bench: build ## Compare docktor with nats.js on both servers, and write docs/ben
 bench-quick: build ## Compare docktor with nats.js, for a first idea (90 seconds)
 	npx tsc -p tsconfig.bench.json
 	NATS_SERVER="$$(scripts/nats-server.sh)" ROUNDS=3 SECONDS=1 node .cache/bench/bench/throughput.js
+
+# Installed beside, and gone with the next npm ci: nothing of docktor's needs them.
+PEERS := bullmq@6.7.0 amqplib@2.3.1
+
+.PHONY: bench-peers
+bench-peers: build ## Compare docktor with BullMQ and RabbitMQ, where their servers are installed (5 minutes)
+	npm install --no-save --no-audit --no-fund $(PEERS)
+	npx tsc -p tsconfig.bench.json
+	NATS_SERVER="$$(scripts/newest-nats-server.sh)" RESULTS=bench/results/peers.json node .cache/bench/bench/peers.js
+	node .cache/bench/bench/report.js
 
 .PHONY: bench-guard
 bench-guard: build ## Fail if docktor has come to need more processor time than recorded (2 minutes)

@@ -13,6 +13,7 @@ import { EmbeddedServer, Producer } from "../src/index.ts";
 import { now } from "./clock.ts";
 import { Host } from "./coordination/host-process.ts";
 import { Watcher } from "./coordination/watcher.ts";
+import { machine } from "./machine.ts";
 import { median } from "./stats.ts";
 
 /** The default of `session.ttlMs`. */
@@ -36,6 +37,7 @@ interface Result {
 }
 
 const results: Result[] = [];
+let version = "";
 console.log("partitions  members  join (ms)  leave (ms)  crash (ms)  at rest (msg/s)  MB a member");
 for (const partitions of numbers(PARTITIONS)) {
   // Beyond that, a join changes nothing.
@@ -56,7 +58,10 @@ for (const partitions of numbers(PARTITIONS)) {
   }
 }
 mkdirSync("bench/results", { recursive: true });
-writeFileSync("bench/results/coordination.json", `${JSON.stringify(results, undefined, 2)}\n`);
+writeFileSync(
+  `bench/results/coordination-${version}.json`,
+  `${JSON.stringify({ server: version, machine: machine(), results }, undefined, 2)}\n`,
+);
 
 async function measure(partitions: number, members: number): Promise<Result> {
   const monitorPort = await freePort();
@@ -65,6 +70,7 @@ async function measure(partitions: number, members: number): Promise<Result> {
     extraConfig: `http: "127.0.0.1:${monitorPort}"`,
   });
   const { url } = server;
+  ({ version } = server);
   const where = { servers: url, stream: "EVENTS", subject: "events", partitions };
   await (await Producer.connect({ ...where, ensureStream: true })).close();
   const common = { url, partitions, ttlMs: TTL_MS };

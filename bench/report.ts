@@ -1,17 +1,18 @@
 /** Makes docs/benchmarks.md and its chart from what the benchmarks have written to bench/results. */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { bars, type Group } from "./report/bars.ts";
-import type { Found, Results } from "./throughput/results.ts";
+import type { Found, LatencyResults, Results } from "./throughput/results.ts";
 
 const FOLDER = "bench/results";
 /** The comparisons that the chart shows. */
 const SHOWN = ["publish", "consume"];
 
-const all = readdirSync(FOLDER)
-  .filter((name) => /^throughput-.*\.json$/.test(name))
-  .map((name) => JSON.parse(readFileSync(`${FOLDER}/${name}`, "utf8")) as Results)
-  // The newest server first.
-  .sort((a, b) => b.server.localeCompare(a.server, "en", { numeric: true }));
+const all = read<Results>("throughput");
+const latencies = read<LatencyResults>("latency");
+
+/** Docktor beside other queues, if that was measured. */
+const PEERS = `${FOLDER}/peers.json`;
+const peers = existsSync(PEERS) ? [JSON.parse(readFileSync(PEERS, "utf8")) as Results] : [];
 
 const chart = bars(
   SHOWN.map(groupOf),
@@ -20,6 +21,14 @@ const chart = bars(
 writeFileSync("docs/benchmarks.svg", chart);
 writeFileSync("docs/benchmarks.md", page());
 console.log("wrote docs/benchmarks.md and docs/benchmarks.svg");
+
+/** What was found on each server, the newest first. */
+function read<T extends { server: string }>(kind: string): T[] {
+  return readdirSync(FOLDER)
+    .filter((name) => name.startsWith(`${kind}-`))
+    .map((name) => JSON.parse(readFileSync(`${FOLDER}/${name}`, "utf8")) as T)
+    .sort((a, b) => b.server.localeCompare(a.server, "en", { numeric: true }));
+}
 
 function groupOf(name: string): Group {
   const contenders = find(all[0], name)?.outcomes.map((outcome) => outcome.name) ?? [];
@@ -52,8 +61,35 @@ function page(): string {
       `${machine}; ${rounds} rounds.`,
       ...found.map(tableOf),
     ]),
+    ...(latencies.length === 0
+      ? []
+      : ["## From producer to handler", latencyWords(), ...latencies.map(latencyTable)]),
+    ...peers.flatMap(({ machine, rounds, found }) => [
+      "## Beside other queues",
+      "Made by `make bench-peers`. *docktor*: `publishMany`, and `eachMessage` with an asynchronous handler. *BullMQ*: `addBulk` of 1,000 jobs, and a worker with a concurrency of 200; Redis keeps a log and syncs it every second. *RabbitMQ*: persistent messages to a quorum queue with 1,000 confirms under way, and a consumer that acknowledges each of 1,000 prefetched. Each does another job than the others: BullMQ has retries, priorities and delays, and RabbitMQ syncs each batch to disk before it confirms.",
+      `${machine}; ${rounds} rounds.`,
+      ...found.map(tableOf),
+    ]),
   ];
   return `${parts.join("\n\n")}\n`;
+}
+
+function latencyWords(): string {
+  const rate = latencies[0]?.rate.toLocaleString("en-US");
+  return `${rate} messages of 128 bytes a second, each due at its time whatever became of those before, so that a wait counts for all who wait. From when a message was due to when its handler was called; *raw* is the client's own pull consumer with a callback that acknowledges, and the producer is the same. Milliseconds, medians of the rounds. The server, the producer and the consumer share 2 cores.`;
+}
+
+function latencyTable({ server, rounds, sides, p99Ratio }: LatencyResults): string {
+  const { median, least, most } = p99Ratio;
+  const ratio = `${median.toFixed(2)}× (${least.toFixed(2)}–${most.toFixed(2)})`;
+  const rows = sides.map(({ side, p50, p99, p999, max }) =>
+    [side, ...[p50, p99, p999, max].map((ms) => ms.toFixed(1))].join(" | "),
+  );
+  return [
+    `| nats-server ${server}, ${rounds} rounds; p99 to raw ${ratio} | p50 | p99 | p99.9 | max |`,
+    "|---|---|---|---|---|",
+    ...rows.map((row) => `| ${row} |`),
+  ].join("\n");
 }
 
 function tableOf({ name, outcomes }: Found): string {

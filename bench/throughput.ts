@@ -7,7 +7,7 @@
  * found, as JSON.
  */
 import { writeFileSync } from "node:fs";
-import { arch, cpus } from "node:os";
+import { machine } from "./machine.ts";
 import { compare, type Effort } from "./throughput/compare.ts";
 import { COMPARISONS } from "./throughput/comparisons.ts";
 import type { Found, Results } from "./throughput/results.ts";
@@ -34,8 +34,11 @@ for (const name of names) {
   console.log(`\n${table(name, outcomes)}`);
 }
 if (RESULTS) {
-  const { model = arch(), length: cores } = { ...cpus()[0], length: cpus().length };
-  const machine = `${cores} cores (${model}), Node.js ${process.versions.node}`;
-  const results: Results = { server: version, machine, rounds: effort.rounds, found };
+  const results: Results = {
+    server: version,
+    machine: machine(),
+    rounds: effort.rounds,
+    found,
+  };
   writeFileSync(RESULTS, `${JSON.stringify(results, undefined, 2)}\n`);
 }

@@ -74,7 +74,15 @@ export async function compare(
     }
     rounds.push(figures);
   }
-  return contenders.map(({ name }, turn) => {
+  return outcomesOf(
+    contenders.map(({ name }) => name),
+    rounds,
+  );
+}
+
+/** What came of each, its figures being at the same place in every round. */
+export function outcomesOf(names: readonly string[], rounds: readonly Figures[][]): Outcome[] {
+  return names.map((name, turn) => {
     const of = rounds.flatMap((figures) => figures[turn] ?? []);
     return {
       name,
@@ -143,7 +151,7 @@ class Arena implements AsyncDisposable {
 }
 
 /** Has so many processes do the work at the same time. */
-async function carryOut(order: Order, members: number): Promise<Figures> {
+export async function carryOut(order: Order, members: number): Promise<Figures> {
   const children = Array.from({ length: members }, () => fork(PROGRAM, [JSON.stringify(order)]));
   try {
     await Promise.all(children.map((child) => told(child, "ready")));

@@ -1,4 +1,6 @@
 /** A process that carries one side out: gets ready, starts when it is told to, and tells what it measured. */
+import * as bullmq from "../peers/bullmq.ts";
+import * as rabbitmq from "../peers/rabbitmq.ts";
 import * as consumeSides from "./consume-sides.ts";
 import { type Figures, Meter, type Stretch } from "./meter.ts";
 import * as publishSides from "./publish-sides.ts";
@@ -6,8 +8,8 @@ import type { Setting, Side } from "./side.ts";
 
 /** The sides by what they do and by name. */
 const SIDES: Readonly<Record<"publish" | "consume", Readonly<Record<string, Side>>>> = {
-  publish: publishSides,
-  consume: consumeSides,
+  publish: { ...publishSides, bullmq: bullmq.publish, rabbitmq: rabbitmq.publish },
+  consume: { ...consumeSides, bullmq: bullmq.consume, rabbitmq: rabbitmq.consume },
 };
 
 /** What the process is given. */

@@ -15,6 +15,8 @@ export interface Setting {
   readonly run: string;
   /** How many processes share the work. */
   readonly members: number;
+  /** How many messages a side that brings its own puts there before it is ready. */
+  readonly total?: number;
 }
 
 /** A side that has made everything ready. */

@@ -11,6 +11,7 @@ import { fromNats, isUnanswered } from "./errors.ts";
 import { requireSupportedServer } from "./capabilities.ts";
 import { failingWhenCut } from "./lost-requests.ts";
 import { patiently } from "./patience.ts";
+import { withoutLeftovers } from "./sockets.ts";
 
 /** The address that is used when none is given. */
 export const DEFAULT_SERVER = "nats://127.0.0.1:4222";
@@ -94,7 +95,7 @@ async function dial(servers: string | readonly string[], name: string): Promise<
     ...(token === undefined ? {} : { token }),
   };
   try {
-    return await connect(options);
+    return await withoutLeftovers(() => connect(options));
   } catch (error) {
     const shown = parsed.map((address) => address.server).join(", ");
     const known = fromNats(error, `connect to ${shown}`);

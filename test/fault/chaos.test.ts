@@ -64,6 +64,10 @@ const FAILED: readonly Run[] = [
   { on: "newest", servers: 1, seed: 61009, durationMs: 30_000 },
   // A server died while it greeted a member, which waited for the rest for 20 s.
   { on: "oldest", servers: 1, seed: 82007, durationMs: 30_000 },
+  // A connection attempt that was given up left its socket open, so that the process did not end.
+  { on: "newest", servers: 1, seed: 91022, durationMs: 30_000 },
+  // The driver was wrong: it told a member to leave a second time, when its process was about to end.
+  { on: "oldest", servers: 3, seed: 94004, durationMs: 30_000 },
   // The judge was wrong: it did not know the error for a connection that breaks.
   { on: "oldest", servers: 1, seed: 3002, durationMs: 30_000 },
   { on: "oldest", servers: 1, seed: 3009, durationMs: 30_000 },

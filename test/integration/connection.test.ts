@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { expect, test } from "vitest";
 import { openLink } from "../../src/nats/connection.ts";
 import { closeAfterTest, link } from "../support/group.ts";
@@ -48,13 +48,19 @@ describeOnEachServer("a connection", ({ start }) => {
   });
 });
 
-test("a connection to a server that takes it and says nothing, as one that is just dying, is given up in time", async () => {
+test("a connection to a server that takes it and says nothing, as one that is just dying, is given up in time, and closed", async () => {
   const mute = createServer().listen(0, "127.0.0.1");
   closeAfterTest(async () => void mute.close());
   await once(mute, "listening");
   const { port } = mute.address() as AddressInfo;
+  const taken = once(mute, "connection") as Promise<[Socket]>;
+  const begunAt = performance.now();
   await expect(openLink({ servers: `127.0.0.1:${port}` }, "test")).rejects.toMatchObject({
     code: "CONNECTION_FAILED",
     message: expect.stringContaining("no NATS server answers"),
   });
+  expect(performance.now() - begunAt).toBeLessThan(7_000);
+  const [socket] = await taken;
+  // Else this process could not end.
+  if (!socket.resume().closed) await once(socket, "close");
 }, 10_000);

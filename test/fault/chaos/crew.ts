@@ -95,7 +95,8 @@ export class Crew implements AsyncDisposable {
   /** Asks it to hand over and leave; it goes on by itself. */
   leave(member: string): void {
     const running = this.#running.get(member);
-    if (running === undefined) return;
+    // A second signal would meet a process that is about to end and heeds none any more.
+    if (running === undefined || running.told === "leave") return;
     running.told = "leave";
     running.child.kill("SIGTERM");
   }
