@@ -20,6 +20,7 @@ export type {
   HandlerContext,
   Handlers,
   KeyConcurrency,
+  MemberConcurrency,
   MessageBatch,
 } from "./consumer/handlers.ts";
 export type { Message } from "./consumer/message.ts";

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import type { Logger } from "pino";
 import {
   Consumer,
+  type ConsumerOptions,
   DocktorError,
   type EachMessage,
   isDocktorError,
@@ -29,6 +30,7 @@ interface Flags {
   record?: string;
   processTimeMs: number;
   concurrency: number;
+  memberConcurrency?: number;
   json?: true;
   logLevel: string;
 }
@@ -58,7 +60,8 @@ Example:
     )
     .action(consume);
   addSettings(command, "servers", "stream", "subject", "partitions", "group", "memberId");
-  addSettings(command, "sessionTtlMs", "restartDelayMs", "record", "processTimeMs", "concurrency");
+  addSettings(command, "sessionTtlMs", "restartDelayMs", "record", "processTimeMs");
+  addSettings(command, "concurrency", "memberConcurrency");
   addSettings(command, "json", "logLevel");
 }
 
@@ -128,7 +131,8 @@ async function dismissed(log: Logger, isStopping: () => boolean): Promise<void> 
 }
 
 function createConsumer(flags: Flags, partitions: number | undefined): Consumer {
-  const { servers, stream, subject, group, memberId, concurrency } = flags;
+  const { servers, stream, subject, group, memberId } = flags;
+  const concurrency = concurrencyOf(flags);
   return new Consumer({
     servers,
     stream,
@@ -138,10 +142,14 @@ function createConsumer(flags: Flags, partitions: number | undefined): Consumer 
     ensureStream: true,
     ...(partitions === undefined ? {} : { partitions }),
     ...(memberId === undefined ? {} : { memberId }),
-    ...(concurrency === 1
-      ? {}
-      : { concurrency: { perPartition: concurrency, by: "key" as const } }),
+    ...(concurrency === undefined ? {} : { concurrency }),
   });
+}
+
+function concurrencyOf({ concurrency, memberConcurrency }: Flags): ConsumerOptions["concurrency"] {
+  const perMember = memberConcurrency === undefined ? {} : { perMember: memberConcurrency };
+  if (concurrency > 1) return { perPartition: concurrency, by: "key", ...perMember };
+  return memberConcurrency === undefined ? undefined : { perMember: memberConcurrency };
 }
 
 /** What the user may not know of the group that was joined. */

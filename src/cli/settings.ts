@@ -52,6 +52,7 @@ export type SettingName =
   | "record"
   | "processTimeMs"
   | "concurrency"
+  | "memberConcurrency"
   | "count"
   | "rate"
   | "keys"
@@ -136,6 +137,12 @@ const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     variables: ["PROCESS_TIME_MS"],
     fallback: 0,
     parse: wholeNumber(0, 86_400_000),
+  },
+  memberConcurrency: {
+    flags: "--member-concurrency <n>",
+    text: "messages of all partitions of this member at a time; default: one of each",
+    variables: ["MEMBER_CONCURRENCY"],
+    parse: wholeNumber(1, 10_000),
   },
   concurrency: {
     flags: "--concurrency <n>",

@@ -290,7 +290,7 @@ function checkHandlers(handlers: Handlers, { poison, concurrency }: ConsumerSett
   }
   if (eachBatch !== undefined && concurrency !== undefined) {
     throw invalidOption(
-      "concurrency needs eachMessage: a batch holds many keys, and is handled in one call",
+      "concurrency.perPartition needs eachMessage: a batch holds many keys, and is handled in one call",
     );
   }
 }

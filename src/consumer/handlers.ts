@@ -48,3 +48,12 @@ export interface KeyConcurrency {
    */
   readonly by: "key";
 }
+
+/** Handling fewer partitions at a time than a member has. */
+export interface MemberConcurrency {
+  /**
+   * How many handlers of one member may be under way at a time, from 1 to 10,000: for what they share, such as a pool of
+   * connections. Whoever scales the group then knows what a member can do before it does as much.
+   */
+  readonly perMember: number;
+}

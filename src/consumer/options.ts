@@ -6,7 +6,7 @@ import type { ConnectionSource } from "../nats/connection.ts";
 import { checkEnsureStream, type Names, refuseUnknown } from "../options.ts";
 import { checkName, checkPartitions, checkSubject } from "../partition/names.ts";
 import type { CommitOptions } from "./committer.ts";
-import type { KeyConcurrency } from "./handlers.ts";
+import type { KeyConcurrency, MemberConcurrency } from "./handlers.ts";
 import type { PoisonOptions, PoisonSettings } from "./dead-letters/poison.ts";
 
 /** How a member keeps its place in the group. */
@@ -72,8 +72,11 @@ export interface ConsumerOptions extends ConnectionSource {
    * given up all the same. Default 25,000; 0 waits for nothing, not even an answer of the server.
    */
   readonly drainTimeoutMs?: number;
-  /** Handle several keys of a partition at a time, with `eachMessage`. Default: one message at a time. */
-  readonly concurrency?: KeyConcurrency;
+  /**
+   * Handle several keys of a partition at a time, with `eachMessage`, or no more than so many messages or batches of all
+   * partitions. Default: one of each partition at a time.
+   */
+  readonly concurrency?: (KeyConcurrency & Partial<MemberConcurrency>) | MemberConcurrency;
   /**
    * Create the stream when it is missing, storing `<subject>.p.*`; an object adds settings
    * to it. Default: a missing stream is an error. One that exists is never changed.
@@ -96,6 +99,8 @@ export interface ConsumerSettings {
   readonly stallAfterMs: number;
   readonly drainTimeoutMs: number;
   readonly concurrency: KeyConcurrency | undefined;
+  /** How many handlers may be under way at a time; undefined: as many as there are partitions, or keys of them. */
+  readonly perMember: number | undefined;
   readonly ensureStream: boolean | Partial<StreamConfig>;
 }
 
@@ -147,13 +152,15 @@ export function resolveOptions(options: ConsumerOptions): ConsumerSettings {
     poison: checkPoison(poison),
     stallAfterMs: checkNumber("stall.afterMs", stall.afterMs ?? 300_000, 0, 86_400_000),
     drainTimeoutMs: checkNumber("drainTimeoutMs", drainTimeoutMs, 0, 86_400_000),
-    concurrency: concurrency === undefined ? undefined : checkConcurrency(concurrency),
+    ...(concurrency === undefined
+      ? { concurrency, perMember: undefined }
+      : checkConcurrency(concurrency)),
     ensureStream: checkEnsureStream(options.ensureStream),
   };
 }
 
-function checkNumber(name: string, value: number, min: number, max: number): number {
-  if (Number.isInteger(value) && value >= min && value <= max) return value;
+function checkNumber(name: string, value: number | undefined, min: number, max: number): number {
+  if (value !== undefined && Number.isInteger(value) && value >= min && value <= max) return value;
   throw invalidOption(
     `${name} ${written(value)} is not possible: use a whole number from ${min} to ${max}`,
   );
@@ -178,13 +185,21 @@ function checkPoison(poison: PoisonOptions): PoisonSettings {
   return { policy, maxAttempts: checkNumber("poison.maxAttempts", maxAttempts, 1, 1_000) };
 }
 
-function checkConcurrency(concurrency: KeyConcurrency): KeyConcurrency {
-  refuseUnknown(concurrency, { perPartition: true, by: true }, "concurrency.");
-  checkNumber("concurrency.perPartition", concurrency.perPartition, 1, 10_000);
-  if (concurrency.by === "key") return concurrency;
-  throw invalidOption(
-    `concurrency.by ${JSON.stringify(concurrency.by)} is not possible: use "key"`,
-  );
+function checkConcurrency(
+  given: NonNullable<ConsumerOptions["concurrency"]>,
+): Pick<ConsumerSettings, "concurrency" | "perMember"> {
+  const names = { perPartition: true, by: true, perMember: true } as const;
+  refuseUnknown<Partial<KeyConcurrency & MemberConcurrency>>(given, names, "concurrency.");
+  const { perPartition, by, perMember }: Partial<KeyConcurrency & MemberConcurrency> = given;
+  if (perMember !== undefined) checkNumber("concurrency.perMember", perMember, 1, 10_000);
+  if (perPartition === undefined && by === undefined && perMember !== undefined) {
+    return { concurrency: undefined, perMember };
+  }
+  if (by !== "key") {
+    throw invalidOption(`concurrency.by ${written(by)} is not possible: use "key"`);
+  }
+  const most = checkNumber("concurrency.perPartition", perPartition, 1, 10_000);
+  return { concurrency: { perPartition: most, by }, perMember };
 }
 
 function defaultMemberId(): string {

@@ -2,6 +2,7 @@
  * One partition's messages, from its durable through the handler to the commit, for as
  * long as its lease lasts.
  */
+import type PQueue from "p-queue";
 import { type Clock, slept } from "../clock.ts";
 import { type DocktorError, toDocktorError } from "../errors.ts";
 import type { Lease } from "../lease/lease.ts";
@@ -46,6 +47,8 @@ export interface PumpOptions {
   breather: Breather;
   /** The member's. */
   meter: WorkMeter;
+  /** The member's; undefined where any number of handlers may be under way. */
+  gate: PQueue | undefined;
   /** The member's. */
   queues: Queues;
   onCommitted: (sequence: number) => void;
@@ -257,7 +260,11 @@ export class Pump implements Watched, Stallable {
       context: { signal: lease.lost, epoch: lease.epoch },
       takeNow: (max) => this.#held.takeNow(max),
       take: (max) => this.#held.take(max),
-      handle: (messages, call) => this.#handle(messages, call),
+      handle: (messages, call) => {
+        const { gate } = this.#options;
+        if (gate === undefined) return this.#handle(messages, call);
+        return gate.add(async () => await this.#handle(messages, call));
+      },
     };
   }
 

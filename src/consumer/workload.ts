@@ -53,6 +53,8 @@ export class Workload implements PartitionWork {
   readonly durableSettings: string = DURABLE_SETTINGS;
   readonly #options: WorkloadOptions;
   readonly #dispatch: Dispatch;
+  /** What handlers wait for, if so many at most may be under way at a time. */
+  readonly #gate: PQueue | undefined;
   /** By partition; one whose lease is lost stays until its last handler has returned. */
   readonly #pumps = new Map<number, Pump>();
   /** What was asked for ahead of a claim. */
@@ -70,7 +72,9 @@ export class Workload implements PartitionWork {
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
-    this.#dispatch = dispatchFor(options.handlers, options.settings.concurrency);
+    const { concurrency, perMember } = options.settings;
+    this.#dispatch = dispatchFor(options.handlers, concurrency);
+    this.#gate = perMember === undefined ? undefined : new PQueue({ concurrency: perMember });
     const { resources } = options;
     const look = freshly(() => readStream(resources.link.manager, options.settings.stream));
     this.lookAtStream = (known) => lookAtStream(look, resources.replicas, known);
@@ -90,8 +94,9 @@ export class Workload implements PartitionWork {
 
   /** What the handlers have done so far. */
   done(): MemberWork {
-    const { perPartition = 1 } = this.#options.settings.concurrency ?? {};
-    return this.#meter.read(this.#pumps.size * perPartition);
+    const { concurrency, perMember = Infinity } = this.#options.settings;
+    const ofPartitions = this.#pumps.size * (concurrency?.perPartition ?? 1);
+    return this.#meter.read(Math.min(perMember, ofPartitions));
   }
 
   /** Opens the group's dead letters; their stream is created when it is missing. */
@@ -153,6 +158,7 @@ export class Workload implements PartitionWork {
       poison: this.#poisonOf(lease),
       breather: this.#breather,
       meter: this.#meter,
+      gate: this.#gate,
       queues: this.#queues,
       onCommitted: (sequence) => tell("commit", { partition, epoch, sequence }),
       onInterrupted: () => onInterrupted(lease),

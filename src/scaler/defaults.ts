@@ -7,7 +7,7 @@ export const CHECK_INTERVAL_MS = 5_000;
 export const POLICY_DEFAULTS = {
   utilization: 0.8,
   sloMs: 10_000,
-  catchUpMs: 60_000,
+  catchUpMs: 30_000,
   windowMs: 180_000,
   cooldown: { upMs: 0, downMs: 30_000 },
   actionsPerHour: 60,

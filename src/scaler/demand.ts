@@ -6,6 +6,7 @@
  * has something to do, and not what it happens to be given. The term for the backlog is that of Flink's autoscaler.
  */
 import type { PartitionReadings, Readings } from "./readings.ts";
+import { replicasFor } from "./shares.ts";
 
 /** What the formula is told. */
 export interface DemandSettings {
@@ -33,114 +34,101 @@ export interface Demand {
   readonly need: number;
   /** How many replicas have that strength, given how partitions are shared among them. */
   readonly replicas: number;
-  /** With fewer it should grow, and with more it should shrink; between them lies what noise may do. */
+  /** With fewer it should grow, and with more it should shrink; what lies between may be noise. */
   readonly enough: number;
   readonly plenty: number;
-  /** A partition that keeps one replica busier than it should be: more replicas are no help. */
+  /** A partition that gets more than one replica handles: more replicas are no help. */
   readonly hotPartition: number | undefined;
+  /** Messages per second of the slowest replica, where more replicas are needed because of it. */
+  readonly slowest: number | undefined;
 }
 
-/** For tuning. */
-export const TUNING = { onTheirWay: 0.3, burst: 0.5, up: 0.03, down: 0.03, busiest: 0.95 };
+/** A backlog of this part of the SLO is messages on their way. */
+const ON_THEIR_WAY = 0.3;
+/** How much of what the last seconds brought above the long window's rate is expected to go on. */
+const BURST = 0.5;
+/** By which part the need may be off without anything being done. */
+const NOISE = 0.03;
+/** How busy a single replica may be; on average they should be less so. */
+const BUSIEST = 0.95;
 
 /** The demand, if one replica handles so many messages per second. */
 export function demandOf(
   readings: Readings,
   perReplica: number,
-  { utilization, sloMs, catchUpMs }: DemandSettings,
+  settings: DemandSettings,
 ): Demand {
+  const { utilization } = settings;
   const { short, long } = readings.rateIn;
   // Up with the first burst, down with the trend.
-  const rateIn = long + TUNING.burst * Math.max(0, short - long);
-  const onTheirWayS = (TUNING.onTheirWay * sloMs) / 1_000;
-  const inReplicas = (rate: number, backlog: number): { steady: number; catchUp: number } => ({
-    steady: rate / (utilization * perReplica),
-    catchUp: Math.max(0, backlog - onTheirWayS * rate) / ((catchUpMs / 1_000) * perReplica),
-  });
+  const rateIn = long + BURST * Math.max(0, short - long);
+  const terms = loads(readings, rateIn).map((load) => termsOf(load, perReplica, settings));
+  const steady = sum(terms.map((each) => each.steady));
+  const catchUp = sum(terms.map((each) => each.catchUp));
   const { partitions } = readings;
-  const parts =
-    partitions === undefined
-      ? [inReplicas(rateIn, readings.backlog)]
-      : scaled(partitions, rateIn).map((each) => inReplicas(each.rateIn, each.backlog));
-  const steady = sum(parts.map((each) => each.steady));
-  const catchUp = sum(parts.map((each) => each.catchUp));
-  const needs = parts.map((each) => each.steady + each.catchUp);
-  const need = partitions === undefined ? steady + catchUp : sum(needs.map((each) => Math.min(1, each)));
-  const slowest = Math.min(1, (readings.slowest || perReplica) / perReplica);
-  const hottest = Math.min(1, Math.max(...needs));
-  const limit = TUNING.busiest / utilization;
-  const fewest = (factor: number): number =>
-    partitions === undefined
-      ? Math.ceil(need * factor)
-      : replicasFor(need * factor, partitions.length, { limit, hottest: hottest * factor, slowest });
+  const common = { rateIn, perReplica, steady, catchUp };
+  if (partitions === undefined) {
+    const need = steady + catchUp;
+    const [replicas, enough, plenty] = withNoise((factor) => Math.ceil(need * factor));
+    return { ...common, need, replicas, enough, plenty, hotPartition: undefined, slowest: undefined };
+  }
+  const needs = terms.map((each) => Math.min(1, each.steady + each.catchUp));
+  const need = sum(needs);
+  const uneven = {
+    busiest: Math.max(1, BUSIEST / utilization),
+    hottest: Math.max(...needs),
+    slowest: Math.min(1, (readings.slowest || perReplica) / perReplica),
+  };
+  const count = partitions.length;
+  const [replicas, enough, plenty] = withNoise((factor) => replicasFor(need * factor, count, uneven));
+  const isSlow = replicasFor(need, count, { ...uneven, slowest: 1 }) < replicas;
   return {
-    rateIn,
-    perReplica,
-    steady,
-    catchUp,
+    ...common,
     need,
-    replicas: fewest(1),
-    enough: fewest(1 - TUNING.up),
-    plenty: fewest(1 + TUNING.down),
-    hotPartition: hotPartition(partitions, utilization * perReplica),
+    replicas,
+    enough,
+    plenty,
+    hotPartition: hotPartition(partitions, perReplica),
+    slowest: isSlow ? readings.slowest : undefined,
   };
 }
 
-/** What keeps a group from being as fast as its members are on average. */
-interface Uneven {
-  /** How much more than its share a member can do when it is always busy. */
-  readonly limit: number;
-  /** How many replicas the partition needs that needs the most. */
-  readonly hottest: number;
-  /** How fast the slowest member is, as a part of the average. */
-  readonly slowest: number;
-}
-
-/**
- * The fewest replicas of that strength. Of n members of P partitions some have ⌈P/n⌉, and the load is worked off no
- * faster than they do: n members are as strong as P / ⌈P/n⌉. The slowest of them may be one of those, and so may be
- * the owner of the hottest partition: they need not have time to spare, but should keep up.
- */
-export function replicasFor(
-  need: number,
-  partitions: number,
-  { limit, hottest, slowest }: Uneven = { limit: 1, hottest: 0, slowest: 1 },
-): number {
-  if (need <= 0) return 0;
-  const each = need / partitions;
-  const others = (need - hottest) / Math.max(1, partitions - 1);
-  const most = Math.min(
-    1 / each,
-    (limit * slowest) / each,
-    hottest === 0 || others === 0 ? Infinity : 1 + (limit - hottest) / others,
-  );
-  return Math.ceil(partitions / Math.max(1, Math.floor(most)));
-}
-
-/** The fewest members of which none has more partitions than the busiest of so many: the rest would help nobody. */
-export function fewestAs(members: number, partitions: number): number {
-  return members === 0 ? 0 : Math.ceil(partitions / Math.ceil(partitions / members));
-}
-
-/** The partitions as they would be if all together had this rate. */
-function scaled(partitions: readonly PartitionReadings[], rateIn: number): PartitionReadings[] {
+/** What comes in and waits, by partition where there are any, if all together come to this rate. */
+function loads({ backlog, partitions }: Readings, rateIn: number): readonly PartitionReadings[] {
+  if (partitions === undefined) return [{ rateIn, backlog }];
   const measured = sum(partitions.map((each) => each.rateIn));
-  // Messages that came in only just now may not show in any partition yet.
-  if (measured === 0) {
-    const even = rateIn / partitions.length;
-    return partitions.map(({ backlog }) => ({ rateIn: even, backlog }));
-  }
-  const factor = rateIn / measured;
-  return partitions.map((each) => ({ rateIn: each.rateIn * factor, backlog: each.backlog }));
+  return partitions.map((each) => ({
+    // Messages that have come in only just now may not show in any partition yet.
+    rateIn: measured === 0 ? rateIn / partitions.length : (each.rateIn * rateIn) / measured,
+    backlog: each.backlog,
+  }));
+}
+
+/** Counted for each partition, as a backlog in one of them is late even when it is little for all. */
+function termsOf(
+  { rateIn, backlog }: PartitionReadings,
+  perReplica: number,
+  { utilization, sloMs, catchUpMs }: DemandSettings,
+): { steady: number; catchUp: number } {
+  const late = Math.max(0, backlog - (ON_THEIR_WAY * sloMs * rateIn) / 1_000);
+  return {
+    steady: rateIn / (utilization * perReplica),
+    catchUp: (late * 1_000) / (catchUpMs * perReplica),
+  };
+}
+
+/** The numbers for the need, for a little less and for a little more. */
+function withNoise(replicas: (factor: number) => number): [number, number, number] {
+  return [replicas(1), replicas(1 - NOISE), replicas(1 + NOISE)];
 }
 
 function hotPartition(
-  partitions: readonly PartitionReadings[] = [],
-  most: number,
+  partitions: readonly PartitionReadings[],
+  perReplica: number,
 ): number | undefined {
   const rates = partitions.map(({ rateIn }) => rateIn);
   const hottest = Math.max(...rates);
-  return hottest > most ? rates.indexOf(hottest) : undefined;
+  return hottest > perReplica ? rates.indexOf(hottest) : undefined;
 }
 
 function sum(values: readonly number[]): number {

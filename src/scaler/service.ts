@@ -122,8 +122,9 @@ export class Service {
     const metrics = cpu === undefined ? {} : { "cpu.avg_pct": cpu };
     if (queue === undefined) return { readings: withoutQueue(metrics), sample: undefined };
     const sample = await queue.read();
-    this.#samples = keeping(this.#samples, sample);
-    const readings = readingsFrom(this.#samples, this.config.metricsWindowMs, metrics);
+    const { metricsWindowMs } = this.config;
+    this.#samples = keeping(this.#samples, sample, metricsWindowMs);
+    const readings = readingsFrom(this.#samples, metricsWindowMs, metrics);
     return { readings, sample };
   }
 

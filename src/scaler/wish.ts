@@ -1,9 +1,10 @@
 /** How many replicas a service should have by its policy and its bounds, before any rail holds it. */
 import type { Decision, PolicySettings, Rail } from "./decision.ts";
-import { type Demand, demandOf, type DemandSettings, fewestAs } from "./demand.ts";
+import { type Demand, demandOf, type DemandSettings } from "./demand.ts";
 import type { Memory } from "./memory.ts";
 import type { PartitionReadings, Readings, Unread } from "./readings.ts";
 import { applyRules, inWords, type Rules } from "./rules.ts";
+import { fewestAs } from "./shares.ts";
 
 /** What is wanted. */
 export interface Wish {
@@ -119,10 +120,19 @@ function withWork(partitions: readonly PartitionReadings[]): number {
 }
 
 function inTerms(demand: Demand, { backlog }: Readings): string {
-  const { rateIn, perReplica, steady, catchUp, hotPartition } = demand;
-  const terms = `${round(rateIn)} msg/s in and a backlog of ${round(backlog)} need ${round(steady)} + ${round(catchUp)} replicas of ${round(perReplica)} msg/s`;
-  if (hotPartition === undefined) return terms;
-  return `${terms}; partition ${hotPartition} alone gets more than one replica should handle, and more replicas do not help it: choose keys that spread`;
+  const { rateIn, perReplica, steady, catchUp, hotPartition, slowest } = demand;
+  const parts = [
+    `${round(rateIn)} msg/s in and a backlog of ${round(backlog)} need ${round(steady)} + ${round(catchUp)} replicas of ${round(perReplica)} msg/s`,
+  ];
+  if (slowest !== undefined) {
+    parts.push(`the slowest handles ${round(slowest)}, and has as many partitions as the others`);
+  }
+  if (hotPartition !== undefined) {
+    parts.push(
+      `partition ${hotPartition} alone gets more than one replica can handle, and more replicas do not help it: choose keys that spread`,
+    );
+  }
+  return parts.join("; ");
 }
 
 function round(value: number): number {

@@ -21,10 +21,12 @@ export class Load {
   readonly #options: LoadOptions;
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
+  #rate: number;
 
   private constructor(producer: Producer, options: LoadOptions) {
     this.#producer = producer;
     this.#options = options;
+    this.#rate = options.rate ?? 0;
   }
 
   static async connect(url: string, options: LoadOptions): Promise<Load> {
@@ -52,6 +54,14 @@ export class Load {
     this.#running = this.#run();
   }
 
+  /** Publishes at another rate for a while. */
+  async burst({ rate, forMs }: { rate: number; forMs: number }): Promise<void> {
+    const steady = this.#rate;
+    this.#rate = rate;
+    await sleep(forMs);
+    this.#rate = steady;
+  }
+
   /** Stops, and resolves once everything published is stored. */
   async end(): Promise<void> {
     this.#stop.abort();
@@ -60,13 +70,22 @@ export class Load {
   }
 
   async #run(): Promise<void> {
-    const pacer = createPacer({ rate: this.#options.rate ?? 0 });
+    let sent = this.published.length;
+    while (!this.#stop.signal.aborted) sent = await this.#publishSteadily(sent);
+  }
+
+  /** At one rate, until it changes; returns how many were sent so far. */
+  async #publishSteadily(from: number): Promise<number> {
+    const rate = this.#rate;
+    const pacer = createPacer({ rate });
     const startedAt = performance.now();
-    for (let sent = 0; !this.#stop.signal.aborted; sent++) {
+    let sent = 0;
+    for (; !this.#stop.signal.aborted && rate === this.#rate; sent++) {
       const pauseMs = pacer.dueAt(sent + 1) - (performance.now() - startedAt);
       if (pauseMs > 0) await sleep(pauseMs);
-      await this.#publish(sent);
+      await this.#publish(from + sent);
     }
+    return from + sent;
   }
 
   async #publish(index: number): Promise<void> {

@@ -136,6 +136,7 @@ async function flow(
     }),
     breather: new Breather(),
     meter: new WorkMeter(),
+    gate: undefined,
     queues: { creations: new PQueue({ concurrency: 1 }), preparations },
     onCommitted: () => {},
     onInterrupted: () => interruptions++,

@@ -116,6 +116,6 @@ describe("what one replica handles in a second of being busy", () => {
 
 test("the looks that are kept cover the last minute, and no more", () => {
   let samples: QueueSample[] = [];
-  for (let i = 0; i < 100; i++) samples = keeping(samples, look(i * 5_000, [part(i)]));
+  for (let i = 0; i < 100; i++) samples = keeping(samples, look(i * 5_000, [part(i)]), SHORT_MS);
   expect(samples.map(({ at }) => at)).toEqual(Array.from({ length: 13 }, (_, i) => (87 + i) * 5_000));
 });

@@ -7,14 +7,18 @@
 import type { PartitionReadings, Readings, Unread } from "../readings.ts";
 import type { MemberSample, QueueSample } from "./queue.ts";
 
-/** The long window that rates are looked at over, in milliseconds. */
-const LONG_MS = 60_000;
+/** The long window that rates are looked at over, as so many short ones: a minute for the default of 10 s. */
+const LONG = 6;
 /** The time for which members must have been busy before their rate says something, in milliseconds. */
 const LEAST_BUSY_MS = 250;
 
-/** The looks of the last minute, and the one before them, so that the whole of it is covered. */
-export function keeping(samples: readonly QueueSample[], sample: QueueSample): QueueSample[] {
-  const first = samples.findLastIndex(({ at }) => at <= sample.at - LONG_MS);
+/** The looks of the long window, and the one before them, so that the whole of it is covered. */
+export function keeping(
+  samples: readonly QueueSample[],
+  sample: QueueSample,
+  shortMs: number,
+): QueueSample[] {
+  const first = samples.findLastIndex(({ at }) => at <= sample.at - LONG * shortMs);
   return [...samples.slice(Math.max(0, first)), sample];
 }
 
@@ -32,7 +36,7 @@ export function readingsFrom(
   const newest = samples.at(-1);
   if (newest === undefined || samples.length < 2) return { unread: "rates need a second look" };
   const { at, backlog, lag, partitioned, parts } = newest;
-  const long = flowsSince(samples, at - LONG_MS);
+  const long = flowsSince(samples, at - LONG * shortMs);
   const recent = flowsSince(samples, at - shortMs);
   // A partition that has just changed hands goes on as it went before.
   const short = recent.map((flow, part) => (flow.ms > 0 ? flow : (long[part] ?? flow)));

@@ -4,7 +4,7 @@
  * target, and goes down slowly. Its own defaults are for jobs that have to restart to be rescaled (a window of 15
  * minutes, a catch-up time of 30); what is simulated is its algorithm with windows as short as docktor's.
  */
-import { replicasFor } from "../../demand.ts";
+import { replicasFor } from "../../shares.ts";
 import { between, type Bounds, countOf, type Policy } from "./policy.ts";
 
 const INTERVAL_MS = 15_000;
