@@ -5,19 +5,7 @@
 import { assign } from "../../partition/assignment.ts";
 import type { Replicas } from "../readings.ts";
 import type { Random } from "./random.ts";
-
-/** How a group behaves; times in milliseconds. */
-export interface GroupSettings {
-  readonly partitions: number;
-  /** From the start of a replica until it can own partitions; each takes up to a fifth more or less. */
-  readonly startUpMs: number;
-  /** How long a partition that changes its owner is not worked on. */
-  readonly handOverMs: number;
-  /** The same, when the owner before has crashed: until the others know. */
-  readonly failOverMs: number;
-  /** Which part of the replicas is half as fast. */
-  readonly slow: number;
-}
+import type { Service } from "./service.ts";
 
 /** One replica. */
 export interface Member {
@@ -41,7 +29,8 @@ interface Passing {
 
 /** The replicas, and who of them owns which partition. */
 export class Group {
-  readonly #settings: GroupSettings;
+  readonly #service: Service;
+  readonly #slow: number;
   readonly #random: Random;
   #starting: Passing[] = [];
   #draining: Passing[] = [];
@@ -51,11 +40,13 @@ export class Group {
   #started = 0;
   #moves = 0;
 
-  constructor(settings: GroupSettings, random: Random) {
-    this.#settings = settings;
+  /** Of whose replicas this part is half as fast. */
+  constructor(service: Service, slow: number, random: Random) {
+    this.#service = service;
+    this.#slow = slow;
     this.#random = random;
-    this.#owners = Array.from({ length: settings.partitions });
-    this.#movingUntil = Array.from({ length: settings.partitions }, () => -Infinity);
+    this.#owners = Array.from({ length: service.partitions });
+    this.#movingUntil = Array.from({ length: service.partitions }, () => -Infinity);
   }
 
   /** Those that handle messages, in the order in which they came. */
@@ -91,7 +82,7 @@ export class Group {
     if (arrived.length === 0) return;
     this.#starting = this.#starting.filter(({ at }) => at > now);
     this.#ready.push(...arrived.map(({ id }) => this.#member(id)));
-    this.#share(now, this.#settings.handOverMs);
+    this.#share(now, this.#service.handOverMs);
   }
 
   /** Starts or stops replicas until there are so many. */
@@ -106,7 +97,7 @@ export class Group {
     }
     if (surplus <= 0) return;
     for (; surplus > 0; surplus--) this.#drain(now);
-    this.#share(now, this.#settings.handOverMs);
+    this.#share(now, this.#service.handOverMs);
   }
 
   /** A replica ends by itself, and is started again. */
@@ -114,11 +105,11 @@ export class Group {
     const victim = Math.floor(this.#random.next() * this.#ready.length);
     if (this.#ready.splice(victim, 1).length === 0) return;
     this.#start(now);
-    this.#share(now, this.#settings.failOverMs);
+    this.#share(now, this.#service.failOverMs);
   }
 
   #start(now: number): void {
-    const takesMs = this.#settings.startUpMs * this.#random.between(0.8, 1.2);
+    const takesMs = this.#service.startUpMs * this.#random.between(0.8, 1.2);
     this.#starting.push({ id: `replica-${this.#started++}`, at: now + takesMs });
   }
 
@@ -128,11 +119,11 @@ export class Group {
     const victim = this.#ready.findLastIndex(({ partitions }) => partitions.length === fewest);
     const [member] = this.#ready.splice(victim, 1);
     if (member === undefined) return;
-    this.#draining.push({ id: member.id, at: now + this.#settings.handOverMs });
+    this.#draining.push({ id: member.id, at: now + this.#service.handOverMs });
   }
 
   #member(id: string): Member {
-    const speed = this.#random.next() < this.#settings.slow ? 0.5 : 1;
+    const speed = this.#random.next() < this.#slow ? 0.5 : 1;
     return { id, speed, partitions: [], unfinished: 0, handled: 0, busyMs: 0 };
   }
 

@@ -3,18 +3,8 @@ import type { Readings, Unread } from "../readings.ts";
 import type { Backlog } from "./backlog.ts";
 import type { Member } from "./group.ts";
 import type { Random } from "./random.ts";
+import type { Service } from "./service.ts";
 import { type Span, within } from "./traffic.ts";
-
-/** How well can be read; times in milliseconds. */
-export interface Sight {
-  /** How old readings are. */
-  readonly delayMs: number;
-  /** How long a message that was handled is still counted in the backlog: until its ack or commit. */
-  readonly ackMs: number;
-  /** How far the measured rate of a replica is off: the deviation, as a part of it. */
-  readonly error: number;
-  readonly outages: readonly Span[];
-}
 
 const EVERY_MS = 1_000;
 const SHORT_MS = 10_000;
@@ -28,6 +18,8 @@ interface Look {
   readonly at: number;
   readonly arrived: readonly number[];
   readonly backlog: readonly number[];
+  /** Handled, and not acknowledged yet. */
+  readonly unacknowledged: number;
   readonly handled: number;
   readonly busyMs: number;
   readonly readyMs: number;
@@ -36,13 +28,15 @@ interface Look {
 
 /** Looks at the group once in a second, and tells what a scaler could know. */
 export class Observer {
-  readonly #sight: Sight;
+  readonly #service: Service;
+  readonly #outages: readonly Span[];
   readonly #random: Random;
   #looks: Look[] = [];
   #readyMs = 0;
 
-  constructor(sight: Sight, random: Random) {
-    this.#sight = sight;
+  constructor(service: Service, outages: readonly Span[], random: Random) {
+    this.#service = service;
+    this.#outages = outages;
     this.#random = random;
   }
 
@@ -60,8 +54,10 @@ export class Observer {
     members: readonly Member[],
   ): void {
     this.#readyMs += members.length * EVERY_MS;
+    const lately = total.handled - (this.#looks.at(-1)?.handled ?? 0);
     this.#looks.push({
       at: now,
+      unacknowledged: this.#random.poisson((lately * this.#service.ackMs) / EVERY_MS),
       arrived: [...arrived],
       backlog: backlogs.map(({ size }) => size),
       ...total,
@@ -73,8 +69,8 @@ export class Observer {
 
   /** What can be read now. */
   read(now: number): Readings | Unread {
-    const { delayMs, ackMs, error, outages } = this.#sight;
-    if (within(outages, now)) return { unread: "no answer from the server within 5 s" };
+    const { readingsDelayMs: delayMs, readingsError: error } = this.#service;
+    if (within(this.#outages, now)) return { unread: "no answer from the server within 5 s" };
     const latest = this.#at(now - delayMs);
     const [short, long] = [this.#before(latest, SHORT_MS), this.#before(latest, LONG_MS)];
     if (latest === undefined || short === undefined || long === undefined) {
@@ -85,7 +81,7 @@ export class Observer {
     const rateOut = (latest.handled - long.handled) / seconds(long);
     const busyS = (latest.busyMs - long.busyMs) / 1_000;
     const handled = latest.handled - long.handled;
-    const backlog = sum(latest.backlog) + (rateOut * ackMs) / 1_000;
+    const backlog = sum(latest.backlog) + latest.unacknowledged;
     const rateIn = { short: arrived(short) / seconds(short), long: arrived(long) / seconds(long) };
     return {
       backlog,
@@ -114,7 +110,7 @@ export class Observer {
       const busy = busyMs - before.busyMs;
       if (busy < 10_000) return [];
       const rate = ((handled - before.handled) * 1_000) / busy;
-      return [rate * Math.max(0.5, 1 + this.#sight.error * this.#random.normal())];
+      return [rate * Math.max(0.5, 1 + this.#service.readingsError * this.#random.normal())];
     });
     return rates.length === 0 ? undefined : Math.min(...rates);
   }

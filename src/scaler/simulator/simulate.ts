@@ -1,53 +1,40 @@
 /**
- * A service, its traffic and a policy, simulated: seeded, without a clock, some thousand times faster than life.
+ * A service, its traffic and a policy, simulated: seeded, without a clock, some ten thousand times faster than life.
  *
  * Time goes in steps of half a second. What matters here takes longer: the shortest is a hand-over, with 1 s, and a
  * message is late after 10 s. So a step's messages may be counted together, and the age of a message is right to
  * within one step.
  */
-import { POLICY_DEFAULTS } from "../defaults.ts";
+import { invalidOption } from "../../errors.ts";
 import { partitionOf } from "../../partition/partitioner.ts";
 import { Arrivals } from "./arrivals.ts";
 import { Backlog } from "./backlog.ts";
 import { Group } from "./group.ts";
 import { Observer } from "./observer.ts";
-import type { Policy } from "./policies/policy.ts";
 import { POLICIES, type PolicyName } from "./policies/policies.ts";
+import type { MakePolicy, Policy } from "./policies/policy.ts";
 import { createRandom, type Random } from "./random.ts";
 import { Score, type Scored } from "./score.ts";
-import { work } from "./work.ts";
+import { SERVICE, type Service } from "./service.ts";
 import type { Traffic } from "./traffic.ts";
+import { work } from "./work.ts";
 import { WORKLOADS, type WorkloadName } from "./workloads.ts";
-
-/** The service that is simulated; times in milliseconds. */
-const SERVICE = {
-  partitions: 32,
-  /** Whose messages are shared among the partitions by their hashes, as evenly as those happen to be. */
-  keys: 2_000,
-  /** Messages per second of one replica. */
-  perReplica: 40,
-  sloMs: POLICY_DEFAULTS.sloMs,
-  handOverMs: 1_000,
-  failOverMs: 5_000,
-  readingsDelayMs: 2_000,
-  ackMs: 100,
-  readingsError: 0.03,
-} as const;
 
 /** What to simulate. */
 export interface SimulateOptions {
   readonly workload: WorkloadName;
-  /** One of docktor's or its rivals', or one of your own. */
-  readonly policy: PolicyName | Policy;
+  /** One of {@link POLICIES}, or one of your own. */
+  readonly policy: PolicyName | MakePolicy;
   /** The same seed brings the same messages at the same times, whatever the policy. Default 1. */
   readonly seed?: number;
-  /** How long a replica takes from its start until it handles messages, in milliseconds. Default 15,000. */
-  readonly startUpMs?: number;
+  /** What is different from {@link SERVICE}: a start-up time, for example. */
+  readonly service?: Partial<Service>;
 }
 
 /** What came of it. */
 export interface Simulated extends Scored {
   readonly workload: WorkloadName;
+  /** The policy in words. */
   readonly policy: string;
   readonly seed: number;
   readonly startUpMs: number;
@@ -57,34 +44,43 @@ const STEP_MS = 500;
 /** Before what counts: it begins with a group that has settled. */
 const WARM_UP_MS = 300_000;
 
-/** Simulates. */
+/**
+ * Simulates one workload under one policy, in a tenth of a second.
+ *
+ * @throws DocktorError INVALID_OPTION where there is no such workload or policy
+ */
 export function simulate(options: SimulateOptions): Simulated {
-  const { workload, seed = 1, startUpMs = 15_000 } = options;
-  const policy = typeof options.policy === "string" ? POLICIES[options.policy] : options.policy;
+  const { workload, seed = 1 } = options;
+  const service: Service = { ...SERVICE, ...options.service };
   const chance = (of: string): Random => createRandom(`${seed}/${workload}/${of}`);
-  const traffic: Traffic = WORKLOADS[workload].traffic(chance("traffic"));
-  const scored = play(traffic, policy, startUpMs, chance);
-  return { workload, policy: policy.name, seed, startUpMs, ...scored };
+  const traffic = named(WORKLOADS, workload, "workload").traffic(chance("traffic"));
+  const make =
+    typeof options.policy === "string"
+      ? named(POLICIES, options.policy, "policy")
+      : options.policy;
+  const policy = make(service);
+  const scored = play(traffic, policy, service, chance);
+  return { workload, policy: policy.name, seed, startUpMs: service.startUpMs, ...scored };
+}
+
+function named<K extends string, V>(all: Readonly<Record<K, V>>, name: K, what: string): V {
+  if (Object.hasOwn(all, name)) return all[name];
+  throw invalidOption(`there is no ${what} ${name}: use ${Object.keys(all).join(", ")}`);
 }
 
 /** Plays one traffic to one policy. */
 function play(
   traffic: Traffic,
   policy: Policy,
-  startUpMs: number,
+  service: Service,
   chance: (of: string) => Random,
 ): Scored {
-  const { partitions, perReplica, sloMs } = SERVICE;
-  const { handOverMs, failOverMs, readingsDelayMs: delayMs, ackMs, readingsError: error } = SERVICE;
-  const { outages = [], slow = 0 } = traffic;
-  const group = new Group(
-    { partitions, startUpMs, handOverMs, failOverMs, slow },
-    chance("replicas"),
-  );
-  const observer = new Observer({ delayMs, ackMs, error, outages }, chance("readings"));
-  const score = new Score(sloMs);
+  const { partitions, perReplica, startUpMs } = service;
+  const group = new Group(service, traffic.slow ?? 0, chance("replicas"));
+  const observer = new Observer(service, traffic.outages ?? [], chance("readings"));
+  const score = new Score(service.sloMs);
   const backlogs = Array.from({ length: partitions }, () => new Backlog());
-  const arrivals = new Arrivals(traffic, weightsOf(chance("keys")), chance("arrivals"));
+  const arrivals = new Arrivals(traffic, weightsOf(service, chance("keys")), chance("arrivals"));
   const total = { handled: 0, busyMs: 0 };
   const target = policy.begin();
   const begin = -WARM_UP_MS;
@@ -114,8 +110,7 @@ function play(
 }
 
 /** Which part of the messages belongs to each partition: its part of the keys. */
-function weightsOf(random: Random): number[] {
-  const { partitions, keys } = SERVICE;
+function weightsOf({ partitions, keys }: Service, random: Random): number[] {
   const weights = Array.from({ length: partitions }, () => 0);
   const prefix = random.next();
   for (let i = 0; i < keys; i++) {

@@ -5,22 +5,21 @@
  * minutes, a catch-up time of 30); what is simulated is its algorithm with windows as short as docktor's.
  */
 import { replicasFor } from "../../shares.ts";
-import { between, type Bounds, countOf, type Policy } from "./policy.ts";
+import { between, countOf, type MakePolicy } from "./policy.ts";
 
 const INTERVAL_MS = 15_000;
-/** What the utilization may be without anything being done. */
-const [LEAST, MOST] = [0.4, 1];
 const CATCH_UP_S = 60;
 /** After an action, nothing is done for so long. */
 const STABILIZATION_MS = 60_000;
 const SCALE_DOWN_MS = 300_000;
 const MOST_DOWN = 0.6;
 
-/** Scales by true rates. */
-export function flink({ minReplicas, maxReplicas }: Bounds, utilization: number): Policy {
-  return {
-    name: `Flink/DS2, ${utilization}`,
-    settings: `target utilization ${utilization}, between ${LEAST} and ${MOST} nothing, window 60 s, catch-up ${CATCH_UP_S} s, stabilization ${STABILIZATION_MS / 1_000} s, scale-down interval ${SCALE_DOWN_MS / 1_000} s, every ${INTERVAL_MS / 1_000} s`,
+/** Scales by true rates; within the band around the target nothing is done. */
+export function flink(utilization: number, band: number): MakePolicy {
+  const [least, most] = [Math.max(0.1, utilization - band), Math.min(1, utilization + band)];
+  return ({ minReplicas, maxReplicas }) => ({
+    name: `Flink/DS2, ${utilization} ± ${band}`,
+    settings: `target utilization ${utilization} ± ${band}, window 60 s, catch-up ${CATCH_UP_S} s, stabilization ${STABILIZATION_MS / 1_000} s, scale-down interval ${SCALE_DOWN_MS / 1_000} s; every ${INTERVAL_MS / 1_000} s`,
     intervalMs: INTERVAL_MS,
     begin() {
       let actedAt = -Infinity;
@@ -29,27 +28,25 @@ export function flink({ minReplicas, maxReplicas }: Bounds, utilization: number)
         const { now, readings } = situation;
         const current = countOf(situation);
         if ("unread" in readings || readings.perReplica === undefined) return current;
-        const { perReplica, partitions } = readings;
-        const catchUp = readings.backlog / CATCH_UP_S;
+        const { perReplica, partitions, backlog, rateIn } = readings;
         const replicasAt = (busy: number): number => {
-          const need = (readings.rateIn.long / busy + catchUp) / perReplica;
-          const replicas = partitions === undefined ? need : replicasFor(need, partitions.length);
-          return between(minReplicas, Math.ceil(replicas), maxReplicas);
+          const need = (rateIn.long / busy + backlog / CATCH_UP_S) / perReplica;
+          const replicas =
+            partitions === undefined ? Math.ceil(need) : replicasFor(need, partitions.length);
+          return between(minReplicas, replicas, maxReplicas);
         };
         const aim = replicasAt(utilization);
-        wanted = [
-          ...wanted.filter(({ at }) => at > now - SCALE_DOWN_MS),
-          { at: now, replicas: aim },
-        ];
+        wanted = wanted.filter(({ at }) => at > now - SCALE_DOWN_MS);
+        wanted.push({ at: now, replicas: aim });
         if (now - actedAt < STABILIZATION_MS) return current;
-        const most = Math.max(...wanted.map(({ replicas }) => replicas));
-        const up = current < replicasAt(MOST);
-        const down = current > replicasAt(LEAST) && most < current;
+        const lately = Math.max(...wanted.map(({ replicas }) => replicas));
+        const up = current < replicasAt(most);
+        const down = current > replicasAt(least) && lately < current;
         if (!up && !down) return current;
-        const target = up ? aim : Math.max(most, Math.ceil(current * (1 - MOST_DOWN)));
+        const target = up ? aim : Math.max(lately, Math.ceil(current * (1 - MOST_DOWN)));
         if (target !== current) actedAt = now;
         return target;
       };
     },
-  };
+  });
 }

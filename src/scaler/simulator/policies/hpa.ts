@@ -1,10 +1,10 @@
 /**
- * Kubernetes' HorizontalPodAutoscaler, as its documentation and its source describe it, with default behavior: looks
- * every 15 s, does nothing within 10 % of the target, at most doubles or adds 4 in 15 s, and goes down to no less than
- * what was recommended at any time in the stabilization window.
+ * Kubernetes' HorizontalPodAutoscaler, as its documentation and its source describe it: looks every 15 s, does nothing
+ * within 10 % of the target, at most doubles or adds 4 in 15 s, and goes down to no less than what was recommended at
+ * any time in the stabilization window, and no faster than its policy for that.
  */
 import type { Situation } from "../../decision.ts";
-import { between, type Bounds, countOf, type Policy } from "./policy.ts";
+import { between, countOf, type MakePolicy } from "./policy.ts";
 
 /** What users tune beside the metric. */
 export interface HpaBehavior {
@@ -15,6 +15,11 @@ export interface HpaBehavior {
 /** What a metric recommends; undefined where there is no metric. */
 type Recommend = (situation: Situation, current: number) => number | undefined;
 
+interface Counted {
+  readonly at: number;
+  readonly replicas: number;
+}
+
 const SYNC_MS = 15_000;
 const TOLERANCE = 0.1;
 const STABILIZATION_MS = 300_000;
@@ -23,21 +28,20 @@ const PERIOD_MS = 60_000;
 
 /** Runs what a metric recommends through the rest of the algorithm. */
 export function hpa(
-  { minReplicas, maxReplicas }: Bounds,
-  name: string,
-  settings: string,
+  metric: { readonly name: string; readonly settings: string },
   { scaleDownPct }: HpaBehavior,
-  begin: () => Recommend,
-): Policy {
-  const gently = scaleDownPct < 100 ? `, at most ${scaleDownPct} % down in a minute` : "";
-  return {
-    name: scaleDownPct < 100 ? `${name}, ${scaleDownPct} %/min down` : name,
-    settings: `${settings}; HPA every 15 s, tolerance 10 %, stabilization ${STABILIZATION_MS / 1_000} s${gently}`,
+  begin: (fallback: Parameters<MakePolicy>[0]["fallback"]) => Recommend,
+): MakePolicy {
+  const gently = scaleDownPct < 100 ? `at most ${scaleDownPct} % down in a minute` : undefined;
+  const common = `HPA every ${SYNC_MS / 1_000} s, tolerance 10 %, stabilization ${STABILIZATION_MS / 1_000} s`;
+  return ({ minReplicas, maxReplicas, fallback }) => ({
+    name: gently === undefined ? metric.name : `${metric.name}, ${scaleDownPct} %/min down`,
+    settings: `${metric.settings}; ${common}${gently === undefined ? "" : `, ${gently}`}`,
     intervalMs: SYNC_MS,
     begin() {
-      const recommend = begin();
-      let recommended: { at: number; replicas: number }[] = [];
-      let removed: { at: number; replicas: number }[] = [];
+      const recommend = begin(fallback);
+      let recommended: Counted[] = [];
+      let removed: Counted[] = [];
       return (situation) => {
         const { now } = situation;
         const current = countOf(situation);
@@ -58,7 +62,7 @@ export function hpa(
         return target;
       };
     },
-  };
+  });
 }
 
 /** Whether a ratio to the target is near enough to 1 to leave things as they are. */
@@ -67,8 +71,9 @@ export function tolerable(ratio: number): boolean {
 }
 
 /** By the processor time of its pods, in per cent of what they requested. Here a busy replica uses all of that. */
-export function hpaCpu(bounds: Bounds, targetPct: number, behavior: HpaBehavior): Policy {
-  const recommend: Recommend = ({ readings, replicas }, current) => {
+export function hpaCpu(targetPct: number, behavior: HpaBehavior): MakePolicy {
+  const metric = { name: `HPA, CPU ${targetPct} %`, settings: `CPU target ${targetPct} %` };
+  return hpa(metric, behavior, () => ({ readings, replicas }, current) => {
     if ("unread" in readings) return undefined;
     const used = readings.metrics["cpu.avg_pct"];
     if (used === undefined) return undefined;
@@ -79,6 +84,5 @@ export function hpaCpu(bounds: Bounds, targetPct: number, behavior: HpaBehavior)
     // Going up, pods that are not ready yet count as using nothing.
     const all = (ratio * replicas.ready) / current;
     return all <= 1 || tolerable(all) ? current : Math.ceil(all * current);
-  };
-  return hpa(bounds, `HPA, CPU ${targetPct} %`, `CPU target ${targetPct} %`, behavior, () => recommend);
+  });
 }

@@ -1,16 +1,18 @@
 /**
  * KEDA's scaler for NATS JetStream: so many pending and unacknowledged messages for each replica, through an HPA. Its
- * polling interval of 30 s matters only from zero to one, and from there on the HPA asks every 15 s; as there is always
- * one here, it never does.
+ * polling interval of 30 s matters only from zero to one; from there on the HPA asks every 15 s, and here there is
+ * always one.
  */
 import { hpa, type HpaBehavior, tolerable } from "./hpa.ts";
-import type { Bounds, Policy } from "./policy.ts";
+import type { MakePolicy } from "./policy.ts";
 
 /** Scales by lag. */
-export function keda(bounds: Bounds, lagThreshold: number, behavior: HpaBehavior): Policy {
-  const { fallback } = bounds;
-  const settings = `nats-jetstream, lagThreshold ${lagThreshold}, fallback to ${fallback.replicas} or more after ${fallback.failureThreshold} failures`;
-  return hpa(bounds, `KEDA, lag ${lagThreshold}`, settings, behavior, () => {
+export function keda(lagThreshold: number, behavior: HpaBehavior): MakePolicy {
+  const metric = {
+    name: `KEDA, lag ${lagThreshold}`,
+    settings: `nats-jetstream, lagThreshold ${lagThreshold}, the same fallback as docktor's`,
+  };
+  return hpa(metric, behavior, (fallback) => {
     let failures = 0;
     return ({ readings }, current) => {
       if ("unread" in readings) {

@@ -1,47 +1,41 @@
-/** The policies by name, each as it is tuned best for the simulated service: bench/scaling says how that was found. */
+/** The policies by name. Rivals are set as is best for the simulated service: docs/scaling-policy.md shows the choice. */
 import { docktor } from "./docktor.ts";
 import { flink } from "./flink.ts";
 import { hpaCpu } from "./hpa.ts";
 import { keda } from "./keda.ts";
-import type { Bounds, Policy } from "./policy.ts";
+import type { MakePolicy } from "./policy.ts";
 import { seedRules } from "./seed-rules.ts";
-
-/** What every policy is told of the service. */
-export const BOUNDS: Bounds = {
-  minReplicas: 1,
-  maxReplicas: 16,
-  fallback: { failureThreshold: 3, replicas: 10 },
-};
-
-/** As many as there may be, all the time. */
-function fixed({ maxReplicas }: Bounds): Policy {
-  return {
-    name: "fixed",
-    settings: `always ${maxReplicas}`,
-    intervalMs: 15_000,
-    begin: () => () => maxReplicas,
-  };
-}
 
 /** The name of a policy. */
 export type PolicyName =
   | "docktor"
-  | "docktor-go"
-  | "keda-10"
   | "keda"
+  | "keda-10"
   | "keda-aws"
   | "hpa-cpu"
   | "flink"
+  | "docktor-go"
   | "fixed";
 
 /** All of them. */
-export const POLICIES: Readonly<Record<PolicyName, Policy>> = {
-  docktor: docktor(BOUNDS),
-  "docktor-go": seedRules(BOUNDS),
-  "keda-10": keda(BOUNDS, 10, { scaleDownPct: 100 }),
-  keda: keda(BOUNDS, 100, { scaleDownPct: 10 }),
-  "keda-aws": keda(BOUNDS, 400, { scaleDownPct: 100 }),
-  "hpa-cpu": hpaCpu(BOUNDS, 50, { scaleDownPct: 100 }),
-  flink: flink(BOUNDS, 0.7),
-  fixed: fixed(BOUNDS),
+export const POLICIES: Readonly<Record<PolicyName, MakePolicy>> = {
+  docktor: docktor(),
+  keda: keda(4, { scaleDownPct: 10 }),
+  "keda-10": keda(10, { scaleDownPct: 100 }),
+  // As AWS advises: as many messages as a replica handles within the SLO.
+  "keda-aws": keda(400, { scaleDownPct: 100 }),
+  "hpa-cpu": hpaCpu(30, { scaleDownPct: 100 }),
+  flink: flink(0.4, 0.1),
+  "docktor-go": seedRules(),
+  fixed: fixed(),
 };
+
+/** As many as there may be, all the time. */
+function fixed(): MakePolicy {
+  return ({ maxReplicas }) => ({
+    name: "fixed",
+    settings: `always ${maxReplicas}`,
+    intervalMs: 15_000,
+    begin: () => () => maxReplicas,
+  });
+}

@@ -1,5 +1,6 @@
 /** A policy as the simulator sees it: asked regularly, it says how many replicas there should be. */
 import type { Situation } from "../../decision.ts";
+import type { Service } from "../service.ts";
 
 /** One policy with its settings. */
 export interface Policy {
@@ -12,13 +13,8 @@ export interface Policy {
   readonly begin: () => (situation: Situation) => number;
 }
 
-/** What every policy is told of the service. */
-export interface Bounds {
-  readonly minReplicas: number;
-  readonly maxReplicas: number;
-  /** For those that know the like. */
-  readonly fallback: { readonly failureThreshold: number; readonly replicas: number };
-}
+/** Makes a policy for a service. */
+export type MakePolicy = (service: Service) => Policy;
 
 /** How many replicas there are, whether they are ready or not. */
 export function countOf({ replicas }: Situation): number {

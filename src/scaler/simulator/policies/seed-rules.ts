@@ -4,7 +4,7 @@
  * decision; here it does not.
  */
 import { applyRules, type Rules } from "../../rules.ts";
-import { between, type Bounds, countOf, type Policy } from "./policy.ts";
+import { between, countOf, type MakePolicy } from "./policy.ts";
 
 const RULES: Rules = {
   scaleUpWhen: [
@@ -20,11 +20,11 @@ const RULES: Rules = {
 };
 
 /** The rules. */
-export function seedRules({ minReplicas, maxReplicas }: Bounds): Policy {
-  return {
+export function seedRules(): MakePolicy {
+  return ({ minReplicas, maxReplicas }) => ({
     name: "docktor-go rules",
     settings:
-      "+2 if backlog > 500 or rate in > 200/s, −1 if backlog ≤ 100 and rate in < 150/s, every 10 s",
+      "+2 if backlog > 500 or rate in > 200/s, −1 if backlog ≤ 100 and rate in < 150/s; every 10 s",
     intervalMs: 10_000,
     begin: () => (situation) => {
       const current = countOf(situation);
@@ -35,5 +35,5 @@ export function seedRules({ minReplicas, maxReplicas }: Bounds): Policy {
         ? current
         : between(minReplicas, current + verdict.by, maxReplicas);
     },
-  };
+  });
 }
