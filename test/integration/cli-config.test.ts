@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { complaint, docktor, temporaryFolder } from "../support/cli.ts";
+import { complaint, docktor, type Ended, temporaryFolder } from "../support/cli.ts";
 
 /** It names nothing that is not there. */
 const GOOD = `services:
@@ -12,6 +12,12 @@ const GOOD = `services:
         - { metric: cpu.avg_pct, op: ">", value: 75 }
     target: { driver: process, command: [node, consumer.js] }
 `;
+
+/** Runs docktor config validate in that folder, with a folder of its own for what the drivers keep. */
+async function validate(cwd: string, ...args: string[]): Promise<Ended> {
+  const env = { XDG_STATE_HOME: temporaryFolder() };
+  return await docktor(["config", "validate", ...args], { cwd, env });
+}
 
 /** A folder with this as its docktor.yaml. */
 function folderWith(text: string, name = "docktor.yaml"): string {
@@ -56,7 +62,7 @@ describe("docktor config init", () => {
 
 describe("docktor config validate", () => {
   test("has a line for each check", async () => {
-    const ended = await docktor(["config", "validate"], { cwd: folderWith(GOOD) });
+    const ended = await validate(folderWith(GOOD));
     expect(ended).toMatchObject({ code: 0, stderr: "" });
     const told = ended.stdout.trimEnd().split("\n");
     expect(told).toEqual(
@@ -71,15 +77,15 @@ describe("docktor config validate", () => {
 
   test("finds docktor.yml, and takes --config before both", async () => {
     const cwd = folderWith(GOOD, "docktor.yml");
-    expect((await docktor(["config", "validate"], { cwd })).stdout).toContain("✓ docktor.yml: ");
+    expect((await validate(cwd)).stdout).toContain("✓ docktor.yml: ");
     writeFileSync(join(cwd, "other.yaml"), GOOD.replace("consumer", "other"));
-    const named = await docktor(["config", "validate", "--config", "other.yaml"], { cwd });
+    const named = await validate(cwd, "--config", "other.yaml");
     expect(named.stdout).toContain("✓ other.yaml: 1 service: other\n");
   });
 
   test("tells all that is wrong, each with its place and its key", async () => {
     const cwd = folderWith(`${GOOD}    max_replica: 3\n    slo: soon\n`);
-    const ended = await docktor(["config", "validate"], { cwd });
+    const ended = await validate(cwd);
     expect(ended.stdout.trimEnd().split("\n")).toEqual([
       "✗ docktor.yaml:7:5 services[0].max_replica: there is no such key; did you mean max_replicas?",
       "✗ docktor.yaml:8:5 services[0].slo: policy rules does not heed this: remove it, or change policy",
@@ -94,7 +100,7 @@ describe("docktor config validate", () => {
   test("misses a service in the compose file", async () => {
     const cwd = folderWith(`compose_file: compose.yaml\n${GOOD.replace(/ {4}target.*\n/, "")}`);
     writeFileSync(join(cwd, "compose.yaml"), "services: { consumers: { image: consumer } }\n");
-    const { code, stdout } = await docktor(["config", "validate"], { cwd });
+    const { code, stdout } = await validate(cwd);
     expect(stdout).toContain("✓ compose file compose.yaml: 1 service\n");
     expect(stdout).toContain(
       "✗ consumer: compose service: compose.yaml has no service consumer; did you mean consumers?\n",
@@ -104,25 +110,25 @@ describe("docktor config validate", () => {
 
   test("says what to do without a configuration", async () => {
     const cwd = temporaryFolder();
-    const none = await docktor(["config", "validate"], { cwd });
+    const none = await validate(cwd);
     expect(none.stdout).toMatch(
       /^✗ configuration: there is no docktor.yaml or docktor.yml here: write one with "docktor config init", or/,
     );
     expect(none.code).toBe(1);
-    const named = await docktor(["config", "validate", "--config", "x.yaml"], { cwd });
+    const named = await validate(cwd, "--config", "x.yaml");
     expect(named.stdout).toMatch(/^✗ x.yaml: cannot read the configuration x.yaml: ENOENT/);
     expect(named.code).toBe(1);
   });
 
   test("--json prints one object", async () => {
-    const good = await docktor(["config", "validate", "--json"], { cwd: folderWith(GOOD) });
+    const good = await validate(folderWith(GOOD), "--json");
     expect(JSON.parse(good.stdout)).toMatchObject({
       ok: true,
       checks: expect.arrayContaining([
         { name: "docktor.yaml", ok: true, message: "1 service: consumer" },
       ]),
     });
-    const bad = await docktor(["config", "validate", "--json"], { cwd: folderWith("a: 1") });
+    const bad = await validate(folderWith("a: 1"), "--json");
     expect(bad.code).toBe(1);
     expect(JSON.parse(bad.stdout)).toMatchObject({
       ok: false,

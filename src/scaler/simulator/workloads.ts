@@ -81,13 +81,13 @@ export const WORKLOADS: Readonly<Record<WorkloadName, Workload>> = {
     }),
   },
   "hot-partition": {
-    about: "180 msg/s, and one key with 24 msg/s, for a minute with 60: more than one replica can do",
+    about: "180 msg/s, and one key with 24 msg/s, for a minute with 45: more than one replica can do",
     traffic: (random) => {
       const from = random.between(30, 80) * MINUTE_MS;
       return {
         durationMs: DURATION_MS,
         rate: () => 180,
-        hotKey: (now) => (now >= from && now < from + MINUTE_MS ? 60 : 24),
+        hotKey: (now) => (now >= from && now < from + MINUTE_MS ? 45 : 24),
       };
     },
   },

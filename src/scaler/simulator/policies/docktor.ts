@@ -1,10 +1,10 @@
 /** docktor's own policy: the same function decides here as in production. */
-import { CHECK_INTERVAL_MS, POLICY_DEFAULTS } from "../../defaults.ts";
+import { CHECK_INTERVAL_MS, POLICY_DEFAULTS, type PolicyDefaults } from "../../defaults.ts";
 import { decide, type Memory, NO_MEMORY, type PolicySettings } from "../../policy.ts";
 import type { MakePolicy } from "./policy.ts";
 
 /** By rates, with the defaults but for what is set here. */
-export function docktor(changed: Partial<typeof POLICY_DEFAULTS> = {}): MakePolicy {
+export function docktor(changed: Partial<PolicyDefaults> = {}): MakePolicy {
   const { utilization, catchUpMs, ...rails } = { ...POLICY_DEFAULTS, ...changed };
   return ({ minReplicas, maxReplicas, fallback, sloMs }) => {
     const settings: PolicySettings = {
@@ -16,7 +16,7 @@ export function docktor(changed: Partial<typeof POLICY_DEFAULTS> = {}): MakePoli
       paused: undefined,
     };
     return {
-      name: "docktor",
+      name: changed.utilization === undefined ? "docktor" : `docktor, ${utilization}`,
       settings: `target utilization ${utilization}, catch-up ${catchUpMs / 1_000} s, scale-down window ${rails.windowMs / 1_000} s, fallback to ${fallback.replicas} or more after ${fallback.failureThreshold} failures; every ${CHECK_INTERVAL_MS / 1_000} s`,
       intervalMs: CHECK_INTERVAL_MS,
       begin() {
