@@ -142,6 +142,8 @@ for (;;) {
     // Whoever starts it would start it again when there is no server yet.
     if (!isDocktorError(error, "CONNECTION_FAILED")) throw error;
     await sleep(100);
+    // Told to leave just now, when there was nobody to tell.
+    if (leaving) process.exit();
     consumer = createConsumer();
   }
 }
