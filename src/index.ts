@@ -62,3 +62,7 @@ export type { Driver, Replica } from "./scaler/drivers/driver.ts";
 export { Scaler, type ScalerObserver, type ScalerOptions } from "./scaler/scaler.ts";
 export type { Report } from "./scaler/service.ts";
 export { type QueueReader, type QueueSample, registerQueue } from "./scaler/signals/queue.ts";
+export { type PolicyName, POLICIES as SIMULATED_POLICIES } from "./scaler/simulator/policies/policies.ts";
+export { SERVICE as SIMULATED_SERVICE } from "./scaler/simulator/service.ts";
+export { simulate, type Simulated, type SimulateOptions } from "./scaler/simulator/simulate.ts";
+export { type WorkloadName, WORKLOADS as SIMULATED_WORKLOADS } from "./scaler/simulator/workloads.ts";

@@ -8,7 +8,9 @@ export function addConfig(program: Command): void {
   const command = program
     .command("config")
     .summary("write and check the configuration of the scaler")
-    .description("Write and check docktor.yaml, which says what is scaled, by what, and where it runs.")
+    .description(
+      "Write and check docktor.yaml, which says what is scaled, by what, and where it runs.",
+    )
     .addHelpText(
       "after",
       `

@@ -75,7 +75,12 @@ async function* linesNewestFirst(files: readonly FileHandle[]): AsyncIterable<st
     let rest: Buffer = Buffer.alloc(0);
     while (end > 0) {
       const start = Math.max(0, end - PIECE);
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(end - start), 0, end - start, start);
+      const { buffer, bytesRead } = await file.read(
+        Buffer.alloc(end - start),
+        0,
+        end - start,
+        start,
+      );
       const piece = Buffer.concat([buffer.subarray(0, bytesRead), rest]);
       const whole = start === 0 ? 0 : piece.indexOf("\n") + 1 || piece.length;
       yield* piece.subarray(whole).toString().split("\n").toReversed();

@@ -121,6 +121,8 @@ await describeOnEngine("the Swarm driver", (engine) => {
   test("refuses a service that runs on every node", async () => {
     const { name } = await deploy("polite", { Global: {} });
     const driver = await SwarmDriver.open({ service: name });
-    await expect(driver.check(signal)).rejects.toEqual(unavailable(/deploy it with mode: replicated/));
+    await expect(driver.check(signal)).rejects.toEqual(
+      unavailable(/deploy it with mode: replicated/),
+    );
   });
 });

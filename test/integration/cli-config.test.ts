@@ -37,20 +37,25 @@ describe("docktor config init", () => {
 
   test("writes it where it is told to, and says so to programs", async () => {
     const cwd = temporaryFolder();
-    const { stdout } = await docktor(["config", "init", "--config", "mine.yaml", "--json"], { cwd });
+    const { stdout } = await docktor(["config", "init", "--config", "mine.yaml", "--json"], {
+      cwd,
+    });
     expect(stdout).toBe('{"file":"mine.yaml"}\n');
     expect(existsSync(join(cwd, "mine.yaml"))).toBe(true);
   });
 
-  test.each(["docktor.yaml", "docktor.yml"])("leaves a %s alone unless it is forced", async (name) => {
-    const cwd = folderWith("mine\n", name);
-    const refused = await docktor(["config", "init"], { cwd });
-    expect(complaint(refused)).toContain(`${name} is there already: keep it, name another file`);
-    expect(refused).toMatchObject({ code: 2, stdout: "" });
-    expect(readFileSync(join(cwd, name), "utf8")).toBe("mine\n");
-    expect(await docktor(["config", "init", "--force"], { cwd })).toMatchObject({ code: 0 });
-    expect(readFileSync(join(cwd, "docktor.yaml"), "utf8")).toMatch(/^services:$/m);
-  });
+  test.each(["docktor.yaml", "docktor.yml"])(
+    "leaves a %s alone unless it is forced",
+    async (name) => {
+      const cwd = folderWith("mine\n", name);
+      const refused = await docktor(["config", "init"], { cwd });
+      expect(complaint(refused)).toContain(`${name} is there already: keep it, name another file`);
+      expect(refused).toMatchObject({ code: 2, stdout: "" });
+      expect(readFileSync(join(cwd, name), "utf8")).toBe("mine\n");
+      expect(await docktor(["config", "init", "--force"], { cwd })).toMatchObject({ code: 0 });
+      expect(readFileSync(join(cwd, "docktor.yaml"), "utf8")).toMatch(/^services:$/m);
+    },
+  );
 
   test("says why it cannot write", async () => {
     const cwd = temporaryFolder();

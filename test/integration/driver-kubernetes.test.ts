@@ -35,18 +35,22 @@ for (const kind of ["Deployment", "StatefulSet"] as const) {
     staysWhenClosed: true,
     tellsLastWords: true,
   };
-  driverSuite(`the Kubernetes driver of a ${kind} (no cluster: an HTTP server like it)`, rules, () => {
-    let cluster: FakeCluster | undefined;
-    return {
-      open: async (behaviour) => {
-        cluster = await start(kind, behaviour);
-        return driverOf(cluster, kind);
-      },
-      told: (event) => cluster?.told[event] ?? 0,
-      neighbours: async () => ["other"],
-      openMissing: async () => driverOf(await start(kind), kind, "no-such-workload"),
-    };
-  });
+  driverSuite(
+    `the Kubernetes driver of a ${kind} (no cluster: an HTTP server like it)`,
+    rules,
+    () => {
+      let cluster: FakeCluster | undefined;
+      return {
+        open: async (behaviour) => {
+          cluster = await start(kind, behaviour);
+          return driverOf(cluster, kind);
+        },
+        told: (event) => cluster?.told[event] ?? 0,
+        neighbours: async () => ["other"],
+        openMissing: async () => driverOf(await start(kind), kind, "no-such-workload"),
+      };
+    },
+  );
 }
 
 describe("the Kubernetes driver (no cluster: an HTTP server like it)", () => {

@@ -115,7 +115,11 @@ describe("a replica that is a process", () => {
     await eventually("it runs", () => told(journal, "started") === 1);
     const [replica] = await driver.current(signal);
     if (replica !== undefined) await driver.remove(replica, 5_000, signal);
-    expect(readJournal(journal).map(({ event }) => event)).toEqual(["started", "asked", "finished"]);
+    expect(readJournal(journal).map(({ event }) => event)).toEqual([
+      "started",
+      "asked",
+      "finished",
+    ]);
   });
 
   test("is not started again once it was told to stop, not even one that waits for its next start", async () => {
@@ -137,63 +141,71 @@ describe("a replica that is a process", () => {
     await driver.grow(1, signal);
     await eventually("it is failed", async () => {
       const [replica] = await driver.current(signal);
-      return replica?.state === "failed" && /exit code \d+: .*no\/such\/script/.test(replica.why ?? "");
+      return (
+        replica?.state === "failed" && /exit code \d+: .*no\/such\/script/.test(replica.why ?? "")
+      );
     });
   });
 });
 
 // Where there is no /proc, nobody can be sure that nothing is left.
-describe.runIf(process.platform === "linux")("when the process that owns the driver is killed", () => {
-  /** Starts an owner that grows by so many; returns how to kill it as the system would. */
-  function startOwner(behaviour: Behaviour, count: number): { journal: string; kill: () => Promise<void> } {
-    const journal = newFolder();
-    const options = {
-      service: "consumer",
-      command: [process.execPath, "-e", PROGRAM],
-      env: { JOURNAL: journal, BEHAVIOUR: behaviour },
-      logFolder: newFolder(),
-      graceMs: 1_000,
-    };
-    const source = new URL("../../dist/scaler/drivers/process.js", import.meta.url).href;
-    const program = `
+describe.runIf(process.platform === "linux")(
+  "when the process that owns the driver is killed",
+  () => {
+    /** Starts an owner that grows by so many; returns how to kill it as the system would. */
+    function startOwner(
+      behaviour: Behaviour,
+      count: number,
+    ): { journal: string; kill: () => Promise<void> } {
+      const journal = newFolder();
+      const options = {
+        service: "consumer",
+        command: [process.execPath, "-e", PROGRAM],
+        env: { JOURNAL: journal, BEHAVIOUR: behaviour },
+        logFolder: newFolder(),
+        graceMs: 1_000,
+      };
+      const source = new URL("../../dist/scaler/drivers/process.js", import.meta.url).href;
+      const program = `
       import { ProcessDriver } from ${JSON.stringify(source)};
       const driver = new ProcessDriver(${JSON.stringify(options)});
       await driver.grow(${count}, new AbortController().signal);`;
-    const owner = spawn(process.execPath, ["--input-type=module", "-e", program], {
-      stdio: ["ignore", "ignore", "inherit"],
+      const owner = spawn(process.execPath, ["--input-type=module", "-e", program], {
+        stdio: ["ignore", "ignore", "inherit"],
+      });
+      const exited = once(owner, "exit");
+      const kill = async (): Promise<void> => {
+        owner.kill("SIGKILL");
+        await exited;
+      };
+      closeAfterTest(kill);
+      return { journal, kill };
+    }
+
+    test("its replicas finish in good order", async () => {
+      const { journal, kill } = startOwner("polite", 3);
+      await eventually("they run", () => told(journal, "started") === 3);
+      await kill();
+      await eventually("they have finished", () => told(journal, "finished") === 3);
+      await eventually("nothing is left", () => left(journal).length === 0);
     });
-    const exited = once(owner, "exit");
-    const kill = async (): Promise<void> => {
-      owner.kill("SIGKILL");
-      await exited;
-    };
-    closeAfterTest(kill);
-    return { journal, kill };
-  }
 
-  test("its replicas finish in good order", async () => {
-    const { journal, kill } = startOwner("polite", 3);
-    await eventually("they run", () => told(journal, "started") === 3);
-    await kill();
-    await eventually("they have finished", () => told(journal, "finished") === 3);
-    await eventually("nothing is left", () => left(journal).length === 0);
-  });
+    test("those that do not end in their time are killed", async () => {
+      const { journal, kill } = startOwner("deaf", 2);
+      await eventually("they run", () => told(journal, "started") === 2);
+      await kill();
+      await eventually("nothing is left", () => left(journal).length === 0);
+      expect(told(journal, "asked")).toBe(2);
+    });
 
-  test("those that do not end in their time are killed", async () => {
-    const { journal, kill } = startOwner("deaf", 2);
-    await eventually("they run", () => told(journal, "started") === 2);
-    await kill();
-    await eventually("nothing is left", () => left(journal).length === 0);
-    expect(told(journal, "asked")).toBe(2);
-  });
-
-  test("none is left behind that was just being started", async () => {
-    const { journal, kill } = startOwner("polite", 20);
-    await eventually("the first ones run", () => told(journal, "started") > 0);
-    await kill();
-    await eventually("nothing is left", () => left(journal).length === 0);
-  });
-});
+    test("none is left behind that was just being started", async () => {
+      const { journal, kill } = startOwner("polite", 20);
+      await eventually("the first ones run", () => told(journal, "started") > 0);
+      await kill();
+      await eventually("nothing is left", () => left(journal).length === 0);
+    });
+  },
+);
 
 /** The processes that have this journal in their environment, wherever they come from. */
 function left(journal: string): string[] {

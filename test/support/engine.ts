@@ -88,10 +88,13 @@ function describeMissing(title: string, reason: string): void {
 /** Makes an image of Node and the libraries that it needs; returns its id. */
 async function importNode(docker: Dockerode, name: string): Promise<string> {
   // `libm.so.6 => /lib/libm.so.6 (0x…)`, and the loader, whose path stands alone.
-  const libraries = execFileSync("ldd", [NODE], { encoding: "utf8" }).match(/\/\S+(?= \(0x)/g) ?? [];
+  const libraries =
+    execFileSync("ldd", [NODE], { encoding: "utf8" }).match(/\/\S+(?= \(0x)/g) ?? [];
   const files = [NODE, ...libraries].map((path) => path.slice(1));
   // What the paths lead to, under the names by which Node asks for it.
-  const tar = spawn("tar", ["-C", "/", "-chf", "-", ...files], { stdio: ["ignore", "pipe", "inherit"] });
+  const tar = spawn("tar", ["-C", "/", "-chf", "-", ...files], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const progress = await docker.importImage(tar.stdout, { repo: name, tag: "latest" });
   const said = await text(progress);
   if (/"error"/.test(said)) throw new Error(said);

@@ -112,7 +112,8 @@ export class FakeCluster {
     body: Sent | undefined,
   ): [number, object] {
     if (this.refusal) return refuse(this.refusal.status, this.refusal.message);
-    if (request.headers.authorization !== `Bearer ${this.token}`) return refuse(401, "Unauthorized");
+    if (request.headers.authorization !== `Bearer ${this.token}`)
+      return refuse(401, "Unauthorized");
     const plural = this.#kind === "Deployment" ? "deployments" : "statefulsets";
     const { pathname, searchParams } = url;
     const selected = searchParams.get("labelSelector") === `app=${this.#name}`;
@@ -122,7 +123,10 @@ export class FakeCluster {
       case `PUT /apis/apps/v1/namespaces/shop/${plural}/${this.#name}/scale`:
         if (this.conflicts-- > 0) this.#version++;
         if (body?.metadata?.resourceVersion !== String(this.#version)) {
-          return refuse(409, "the object has been modified; please apply your changes to the latest");
+          return refuse(
+            409,
+            "the object has been modified; please apply your changes to the latest",
+          );
         }
         this.#version++;
         this.#replicas = body.spec?.replicas ?? 0;
@@ -169,9 +173,12 @@ export class FakeCluster {
         ? `6d4b75cb6d-${String(number).padStart(5, "x")}`
         : String(lowestFree(this.#pods.map(({ name }) => Number(name.split("-").at(-1)))));
     const pod: FakePod = {
-      ...{ uid: `00000000-0000-4000-8000-${String(number).padStart(12, "0")}` },
-      ...{ name: `${this.#name}-${suffix}`, phase: "Pending", ready: false },
-      ...{ ending: false, annotations: {} },
+      uid: `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`,
+      name: `${this.#name}-${suffix}`,
+      phase: "Pending",
+      ready: false,
+      ending: false,
+      annotations: {},
     };
     this.#pods.push(pod);
     this.#later(() => {
@@ -224,8 +231,15 @@ export class FakeCluster {
     const crashed = this.#behaviour === "crashing" && phase === "Running";
     return {
       metadata: {
-        ...{ uid, name, namespace: "shop", labels: { app: this.#name }, annotations },
-        ...(ending && { deletionTimestamp: "2026-01-01T00:00:00Z", deletionGracePeriodSeconds: 30 }),
+        uid,
+        name,
+        namespace: "shop",
+        labels: { app: this.#name },
+        annotations,
+        ...(ending && {
+          deletionTimestamp: "2026-01-01T00:00:00Z",
+          deletionGracePeriodSeconds: 30,
+        }),
       },
       spec: {
         terminationGracePeriodSeconds: 30,
@@ -233,7 +247,10 @@ export class FakeCluster {
           {
             name: "app",
             env: [
-              { name: "POD", valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.name" } } },
+              {
+                name: "POD",
+                valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.name" } },
+              },
               { name: "MEMBER_ID", value: "$(POD)" },
             ],
           },
@@ -244,7 +261,9 @@ export class FakeCluster {
         conditions: [{ type: "Ready", status: ready ? "True" : "False" }],
         containerStatuses: [
           {
-            ...{ name: "app", ready, restartCount: crashed ? 4 : 0 },
+            name: "app",
+            ready,
+            restartCount: crashed ? 4 : 0,
             state: crashed
               ? {
                   waiting: {
@@ -254,7 +273,13 @@ export class FakeCluster {
                 }
               : { running: { startedAt: "2026-01-01T00:00:00Z" } },
             lastState: crashed
-              ? { terminated: { exitCode: 3, reason: "Error", message: "there is no such stream\n" } }
+              ? {
+                  terminated: {
+                    exitCode: 3,
+                    reason: "Error",
+                    message: "there is no such stream\n",
+                  },
+                }
               : {},
           },
         ],

@@ -71,6 +71,7 @@ describe("an entry", () => {
       enough: 7,
       plenty: 7,
       hotPartition: undefined,
+      slowest: undefined,
     },
   };
   const logged = {
@@ -205,7 +206,10 @@ describe("a log", () => {
     log.append(entry(1));
     log.append(entry(2));
     expect(errors).toMatchObject([
-      { code: "UNEXPECTED", message: expect.stringMatching(/^decisions are not logged.*--decision-log$/) },
+      {
+        code: "UNEXPECTED",
+        message: expect.stringMatching(/^decisions are not logged.*--decision-log$/),
+      },
     ]);
     rmSync(dirname(path));
     log.append(entry(3));
@@ -231,7 +235,10 @@ describe("what is read", () => {
     const read = await readDecisions(path, { newest: 1, service: "web" });
     const { total } = (await readDecisions(path, { newest: 1_000, service: "web" })) ?? {};
     expect(read).toMatchObject({ entries: [{ current_replicas: 27 }], total });
-    expect(await readDecisions(path, { newest: 1, service: "none" })).toEqual({ entries: [], total: 0 });
+    expect(await readDecisions(path, { newest: 1, service: "none" })).toEqual({
+      entries: [],
+      total: 0,
+    });
   });
 
   test("is whole however long lines are, and whatever is between them", async () => {
@@ -260,7 +267,8 @@ describe("what is read", () => {
 
 describe("the table", () => {
   /** At a local time of day. */
-  const at = (day: number, hour: number): string => new Date(2025, 0, day, hour, 5, 9).toISOString();
+  const at = (day: number, hour: number): string =>
+    new Date(2025, 0, day, hour, 5, 9).toISOString();
   const now = new Date(2025, 0, 29, 23);
   const entries = [
     { ...entry(3), ts: at(28, 7), reason: "two\nlines" },

@@ -88,7 +88,10 @@ describe("a clone", () => {
   });
 
   test("differs in its labels by the number alone", () => {
-    expect(settingsOf(source(), 7).Labels).toEqual({ ...source().Config.Labels, [LABEL.number]: "7" });
+    expect(settingsOf(source(), 7).Labels).toEqual({
+      ...source().Config.Labels,
+      [LABEL.number]: "7",
+    });
   });
 
   test("does not pretend to replace another container, as the one it is made from did", () => {
@@ -118,9 +121,9 @@ describe("a clone", () => {
   test("joins the other networks afterwards", () => {
     const Networks = { shop_default: {}, shop_back: { Aliases: ["consumer", "work"] } };
     const { settings, networks } = cloneOf(source({ Networks }), 2, "");
-    expect(Object.keys((settings as never as { NetworkingConfig: object }).NetworkingConfig)).toEqual(
-      ["EndpointsConfig"],
-    );
+    expect(
+      Object.keys((settings as never as { NetworkingConfig: object }).NetworkingConfig),
+    ).toEqual(["EndpointsConfig"]);
     expect(networks).toMatchObject([
       { name: "shop_back", endpoint: { Aliases: ["consumer", "work"] } },
     ]);
@@ -128,7 +131,11 @@ describe("a clone", () => {
 
   test.each(["host", "none", "bridge"])("names no network in mode %s", (NetworkMode) => {
     const Networks = { [NetworkMode]: { Aliases: null } };
-    const { settings, networks } = cloneOf(source({ HostConfig: { NetworkMode }, Networks }), 2, "");
+    const { settings, networks } = cloneOf(
+      source({ HostConfig: { NetworkMode }, Networks }),
+      2,
+      "",
+    );
     expect(settings).not.toHaveProperty("NetworkingConfig");
     expect(networks).toEqual([]);
   });

@@ -52,7 +52,9 @@ describe("the current context", () => {
     const user = `client-certificate-data: ${base64("cert")}, client-key-data: ${base64("key")}`;
     const cluster = `certificate-authority-data: ${base64("ca")}, tls-server-name: kube`;
     expect(access(kubeconfig(user, cluster))).toMatchObject({
-      ...{ ca: { text: "ca" }, cert: { text: "cert" }, key: { text: "key" } },
+      ca: { text: "ca" },
+      cert: { text: "cert" },
+      key: { text: "key" },
       serverName: "kube",
     });
   });

@@ -66,7 +66,9 @@ describe("the last words", () => {
 
   test("are told with how it ended", () => {
     expect(endedWith({ exitCode: 3 }, "no stream")).toBe("exit code 3: no stream");
-    expect(endedWith({ killedBy: "SIGKILL" }, undefined)).toBe("killed by SIGKILL, and it said nothing");
+    expect(endedWith({ killedBy: "SIGKILL" }, undefined)).toBe(
+      "killed by SIGKILL, and it said nothing",
+    );
   });
 });
 

@@ -27,7 +27,10 @@ describe("a pod", () => {
   test.each([
     [waiting("ImagePullBackOff", "no such image"), "ImagePullBackOff: no such image"],
     [waiting("ErrImageNeverPull"), "ErrImageNeverPull"],
-    [waiting("CreateContainerConfigError", "no secret x"), "CreateContainerConfigError: no secret x"],
+    [
+      waiting("CreateContainerConfigError", "no secret x"),
+      "CreateContainerConfigError: no secret x",
+    ],
     [
       pod({
         phase: "Running",
@@ -52,8 +55,13 @@ describe("a pod", () => {
     expect(replicaOf(given)).toMatchObject({ state: "failed", why });
   });
 
-  test.each<[NonNullable<NonNullable<Pod["spec"]>["containers"]>[number]["env"], string | undefined]>([
-    [[{ name: "MEMBER_ID", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } }], "consumer-x"],
+  test.each<
+    [NonNullable<NonNullable<Pod["spec"]>["containers"]>[number]["env"], string | undefined]
+  >([
+    [
+      [{ name: "MEMBER_ID", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } }],
+      "consumer-x",
+    ],
     [
       [
         { name: "POD", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },

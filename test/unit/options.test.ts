@@ -44,7 +44,7 @@ describe("a value of another kind is refused, as it was written", () => {
       "poison cannot be a string: use an object, { policy, maxAttempts }",
       { poison: "dead-letter" },
     ],
-    ["concurrency cannot be a number: use an object, { perPartition, by }", { concurrency: 0 }],
+    ["concurrency cannot be a number: use an object, { perPartition, by, perMember }", { concurrency: 0 }],
     ["concurrency cannot be a boolean: use an object", { concurrency: false }],
     ["concurrency cannot be null: use an object", { concurrency: null }],
     ['partitions "32" is not possible: use a whole number from 1 to 65536', { partitions: "32" }],
@@ -107,7 +107,7 @@ describe("what must be there is asked for by name", () => {
 
 describe("what is about single messages is refused for a handler of batches", () => {
   test.each([
-    ["concurrency", { concurrency: { perPartition: 2, by: "key" } }],
+    ["concurrency.perPartition", { concurrency: { perPartition: 2, by: "key" } }],
     ['poison.policy "park-key"', { poison: { policy: "park-key" } }],
   ] as const)("%s", async (name, option) => {
     const batches = new Consumer({ ...consumer, ...option });

@@ -51,7 +51,8 @@ async function validate({ config: named, json }: Flags): Promise<void> {
   };
   const config = readTelling(named, tell);
   if (config !== undefined) {
-    for await (const result of runChecks([...configChecks(config), ...surroundingChecks(config)])) tell(result);
+    for await (const result of runChecks([...configChecks(config), ...surroundingChecks(config)]))
+      tell(result);
   }
   const failed = results.filter(({ ok }) => !ok).length;
   if (json) printJson({ ok: failed === 0, checks: results });
@@ -73,7 +74,11 @@ function readTelling(
     const parsed = readConfig(file);
     if ("config" in parsed) {
       const names = parsed.config.services.map(({ name }) => name).join(", ");
-      tell({ name: file, ok: true, message: `${plural(parsed.config.services.length, "service")}: ${names}` });
+      tell({
+        name: file,
+        ok: true,
+        message: `${plural(parsed.config.services.length, "service")}: ${names}`,
+      });
       return parsed.config;
     }
     for (const { line, column, key, message } of parsed.problems) {

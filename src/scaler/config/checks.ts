@@ -109,7 +109,8 @@ function policyInWords({ policy }: ServiceConfig): string {
   const { scaleUpWhen, scaleDownWhen, scaleUpBy, scaleDownBy } = policy.rules;
   const up = scaleUpWhen.map(inWords).join(" or ");
   const down = scaleDownWhen.map(inWords).join(" and ");
-  const by = (count: number, when: string): string => (when === "" ? "never" : `by ${count} when ${when}`);
+  const by = (count: number, when: string): string =>
+    when === "" ? "never" : `by ${count} when ${when}`;
   return `rules: up ${by(scaleUpBy, up)}; down ${by(scaleDownBy, down)}`;
 }
 

@@ -52,7 +52,8 @@ async function gather(
     const at = `${file}:${line}:${column}${path.length === 0 ? "" : ` ${pathText(path)}`}`;
     throw new DocktorError("CONFIG_INVALID", `${at}: ${message}`);
   }
-  for (const included of includesOf(value)) await gather(resolve(dirname(file), included), into, seen);
+  for (const included of includesOf(value))
+    await gather(resolve(dirname(file), included), into, seen);
   const services = valueAt(value, ["services"]);
   if (typeof services !== "object" || services === null) return;
   for (const [name, service] of Object.entries(services)) {
@@ -67,7 +68,9 @@ function includesOf(value: unknown): string[] {
   const paths = include.flatMap((each: unknown) =>
     typeof each === "string" ? [each] : ([valueAt(each, ["path"])].flat() as unknown[]),
   );
-  return paths.filter((path) => typeof path === "string" && !/:\/\/|\$|^git@/.test(path)) as string[];
+  return paths.filter(
+    (path) => typeof path === "string" && !/:\/\/|\$|^git@/.test(path),
+  ) as string[];
 }
 
 async function contentOf(file: string): Promise<string> {

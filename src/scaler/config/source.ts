@@ -25,7 +25,7 @@ interface Source {
   /** What is wrong with the text itself. */
   readonly errors: readonly (Place & { readonly path: Path; readonly message: string })[];
   /** Where a finding is; of what is not there, where that belongs. */
-  placeOf(finding: Finding): Place;
+  readonly placeOf: (finding: Finding) => Place;
 }
 
 /** Where the key and the value of one entry begin. */
@@ -50,10 +50,15 @@ export function readYaml(text: string): Source {
     const { line, col } = lines.linePos(offset);
     return line === 0 ? { line: 1, column: 1 } : { line, column: col };
   };
-  const errors = [...document.errors, ...document.warnings].map(({ code, pos: [offset], message }) =>
-    code === "DUPLICATE_KEY"
-      ? { ...placeAt(offset), path: pathAt(all, offset), message: "is set twice: remove one of them" }
-      : { ...placeAt(offset), path: [], message: `this is no YAML: ${message}` },
+  const errors = [...document.errors, ...document.warnings].map(
+    ({ code, pos: [offset], message }) =>
+      code === "DUPLICATE_KEY"
+        ? {
+            ...placeAt(offset),
+            path: pathAt(all, offset),
+            message: "is set twice: remove one of them",
+          }
+        : { ...placeAt(offset), path: [], message: `this is no YAML: ${message}` },
   );
   const placeOf = ({ path, at }: Finding): Place => {
     for (let length = path.length; length >= 0; length--) {

@@ -67,7 +67,9 @@ export function numberOf(labels: Readonly<Record<string, string>>): number | und
 
 /** The member's id in a container's environment; undefined without one. */
 export function memberIdOf(env: readonly string[] | null | undefined): string | undefined {
-  return env?.find((each) => each.startsWith("MEMBER_ID="))?.slice("MEMBER_ID=".length) || undefined;
+  return (
+    env?.find((each) => each.startsWith("MEMBER_ID="))?.slice("MEMBER_ID=".length) || undefined
+  );
 }
 
 /** The host ports that are asked for by number, of which there is only one for all replicas. */
@@ -146,6 +148,7 @@ function isNameless({ Type, Source }: Mount): boolean {
   return Type === "volume" && Source !== undefined && NAMELESS.test(Source);
 }
 
-function unnamed({ Source: _, ...mount }: Mount): Mount {
-  return mount;
+function unnamed(mount: Mount): Mount {
+  const { Source: _, ...rest } = mount;
+  return rest;
 }

@@ -29,18 +29,22 @@ export class Template {
       return undefined;
     }
     const labels = source.Config?.Labels ?? {};
-    const ours =
-      labels[LABEL.project] === this.#project && labels[LABEL.service] === this.#service;
+    const ours = labels[LABEL.project] === this.#project && labels[LABEL.service] === this.#service;
     return ours ? source : undefined;
   }
 
   /** Keeps a container's settings; one crash may cost the new ones, but never both. @throws DocktorError TARGET_UNAVAILABLE */
-  async keep({ Id, Name, Image, Config, HostConfig, NetworkSettings }: ContainerSource): Promise<void> {
+  async keep({
+    Id,
+    Name,
+    Image,
+    Config,
+    HostConfig,
+    NetworkSettings,
+  }: ContainerSource): Promise<void> {
     const { Networks } = NetworkSettings;
-    const source: ContainerSource = {
-      ...{ Id, Name, Image, Config, HostConfig },
-      NetworkSettings: { Networks },
-    };
+    const settings = { Id, Name, Image, Config, HostConfig };
+    const source: ContainerSource = { ...settings, NetworkSettings: { Networks } };
     const text = `${JSON.stringify(source, undefined, 2)}\n`;
     try {
       await mkdir(dirname(this.file), { recursive: true, mode: 0o700 });

@@ -164,10 +164,7 @@ export class DockerDriver implements Driver {
   }
 
   /** What the next container is cloned from. @throws DocktorError TARGET_UNAVAILABLE when there is nothing */
-  async #source(
-    listed: readonly ListedContainer[],
-    signal: AbortSignal,
-  ): Promise<ContainerSource> {
+  async #source(listed: readonly ListedContainer[], signal: AbortSignal): Promise<ContainerSource> {
     const newestFirst = listed.toSorted((a, b) => b.Created - a.Created);
     const running = newestFirst.filter(({ State }) => State === "running");
     for (const { Id } of [...running, ...newestFirst]) {

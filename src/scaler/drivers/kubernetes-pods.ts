@@ -87,9 +87,14 @@ function whyStuck({ status }: Pod): string | undefined {
   return undefined;
 }
 
-function tell({ exitCode = 0, reason, message }: NonNullable<ContainerState["terminated"]>): string {
+function tell({
+  exitCode = 0,
+  reason,
+  message,
+}: NonNullable<ContainerState["terminated"]>): string {
   const words = message === undefined ? undefined : lastWords(message);
-  if (reason === "OOMKilled") return endedWith({ killedBy: "the system, for lack of memory" }, words);
+  if (reason === "OOMKilled")
+    return endedWith({ killedBy: "the system, for lack of memory" }, words);
   return endedWith({ exitCode }, words ?? reason);
 }
 

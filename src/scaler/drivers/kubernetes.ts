@@ -178,12 +178,7 @@ export class KubernetesDriver implements Driver {
   }
 
   /** Resolves when the victim is gone, or another pod in its place, or when others have wanted more since. */
-  async #untilGone(
-    victim: Pod,
-    left: number,
-    graceMs: number,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #untilGone(victim: Pod, left: number, graceMs: number, signal: AbortSignal): Promise<void> {
     const startedAt = performance.now();
     const ownMs = (victim.spec?.terminationGracePeriodSeconds ?? 30) * 1_000;
     let hurried = false;

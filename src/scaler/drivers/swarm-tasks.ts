@@ -52,7 +52,10 @@ function stateOf(task: SwarmTask, failure: SwarmTask | undefined): Pick<Replica,
   if (failure === undefined) return { state: "starting" };
   const { Err, ContainerStatus } = failure.Status;
   const exitCode = ContainerStatus?.ExitCode ?? 0;
-  return { state: "failed", why: exitCode === 0 ? (Err ?? "failed") : endedWith({ exitCode }, Err) };
+  return {
+    state: "failed",
+    why: exitCode === 0 ? (Err ?? "failed") : endedWith({ exitCode }, Err),
+  };
 }
 
 function isLeaving({ DesiredState }: SwarmTask): boolean {

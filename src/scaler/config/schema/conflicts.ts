@@ -120,31 +120,32 @@ function policyConflicts(look: Look): void {
 }
 
 function ruleConflicts(look: Look): void {
-  if (!look.has("rules")) return;
-  const metrics = look.get("queue.metrics") ?? QUEUE_METRICS;
-  let conditions = 0;
-  for (const list of ["scale_up_when", "scale_down_when"]) {
-    const all = look.get(`rules.${list}`);
-    if (!Array.isArray(all)) {
-      // Of what is no list there is a finding already.
-      if (all !== undefined) conditions++;
-      continue;
-    }
-    conditions += all.length;
-    for (const [at, condition] of all.entries()) {
-      const metric = valueAt(condition, ["metric"]);
-      const [kind, name] = typeof metric === "string" ? metric.split(".") : [];
-      if (kind !== "queue" || !(QUEUE_METRICS as readonly unknown[]).includes(name)) continue;
-      const path = ["rules", list, at, "metric"];
-      if (!look.has("queue")) {
-        look.at(path, `${metric} can never be read, as this service has no queue: add one`);
-      } else if (Array.isArray(metrics) && !metrics.includes(name)) {
-        look.at(path, `${metric} is not read: add ${name} to the queue's metrics`);
-      }
+  const rules = look.get("rules");
+  if (typeof rules !== "object" || rules === null) return;
+  const lists = ["scale_up_when", "scale_down_when"].map((name) => ({
+    name,
+    conditions: look.get(`rules.${name}`) ?? [],
+  }));
+  for (const { name, conditions } of lists) {
+    if (!Array.isArray(conditions)) continue;
+    for (const [at, condition] of conditions.entries()) {
+      metricConflicts(look, valueAt(condition, ["metric"]), ["rules", name, at, "metric"]);
     }
   }
-  if (conditions > 0 || typeof look.get("rules") !== "object") return;
+  if (!lists.every(({ conditions }) => Array.isArray(conditions) && conditions.length === 0))
+    return;
   look.at("rules", "there is no condition: add some to scale_up_when or scale_down_when", "key");
+}
+
+function metricConflicts(look: Look, metric: unknown, path: Path): void {
+  const name = QUEUE_METRICS.find((each) => metric === `queue.${each}`);
+  if (name === undefined) return;
+  const read = look.get("queue.metrics") ?? QUEUE_METRICS;
+  if (!look.has("queue")) {
+    look.at(path, `queue.${name} can never be read, as this service has no queue: add one`);
+  } else if (Array.isArray(read) && !read.includes(name)) {
+    look.at(path, `queue.${name} is not read: add ${name} to the queue's metrics`);
+  }
 }
 
 function fallbackConflicts(look: Look): void {
@@ -155,7 +156,10 @@ function fallbackConflicts(look: Look): void {
   }
   if (!look.has("fallback.replicas")) {
     if (look.get("fallback.behavior") === "currentReplicas") return;
-    look.lacks("fallback.replicas", "how many replicas to go on with, or behavior: currentReplicas");
+    look.lacks(
+      "fallback.replicas",
+      "how many replicas to go on with, or behavior: currentReplicas",
+    );
     return;
   }
   const replicas = look.whole("fallback.replicas", 0);

@@ -23,7 +23,12 @@ export interface Draft {
 }
 
 /** What is so unless it is set in the form for a single service. */
-export const SINGLE_DEFAULTS = { minReplicas: 2, maxReplicas: 10, cpuHigh: 75, cpuLow: 20 } as const;
+export const SINGLE_DEFAULTS = {
+  minReplicas: 2,
+  maxReplicas: 10,
+  cpuHigh: 75,
+  cpuLow: 20,
+} as const;
 
 /** Where a model is, and which one, unless it is set. */
 const MODELS = {
@@ -71,10 +76,9 @@ const SCALING = object({
   metrics_window: METRICS_WINDOW.default(10_000),
 });
 
-const SINGLE = object(
-  { ...COMMON, service: NAME.default("web"), scaling: SCALING.prefault({}) },
-  ["services"],
-).transform(
+const SINGLE = object({ ...COMMON, service: NAME.default("web"), scaling: SCALING.prefault({}) }, [
+  "services",
+]).transform(
   ({ compose_file: composeFile, llm, service, scaling }): Draft => ({
     composeFile,
     llm,

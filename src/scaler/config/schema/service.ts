@@ -124,7 +124,12 @@ function policyOf(keys: Keys): PolicySettings["policy"] {
 
 function fallbackOf({ fallback }: Keys): PolicySettings["fallback"] {
   if (fallback === undefined) return undefined;
-  const { failure_threshold: ours, failureThreshold: kedas, replicas: more = 0, behavior } = fallback;
+  const {
+    failure_threshold: ours,
+    failureThreshold: kedas,
+    replicas: more = 0,
+    behavior,
+  } = fallback;
   // To stay with those there are is to ask for none.
   const wanted = behavior === "currentReplicas" ? 0 : more;
   return { failureThreshold: ours ?? kedas ?? 3, replicas: wanted, behavior };

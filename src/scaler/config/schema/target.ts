@@ -61,7 +61,8 @@ export const TARGET: z.ZodType<Target> = KEYS.transform(
 );
 
 /** The service of that name in the compose file. */
-export const COMPOSE_TARGET: Target = (surroundings) => complete({ driver: "docker" }, surroundings);
+export const COMPOSE_TARGET: Target = (surroundings) =>
+  complete({ driver: "docker" }, surroundings);
 
 /** Where replicas run if nothing is said of it: as containers where there is a compose file, else as processes. */
 export const DEFAULT_TARGET: Target = (surroundings) =>
