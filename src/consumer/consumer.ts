@@ -166,11 +166,14 @@ export class Consumer extends EventEmitter<ConsumerEvents> implements AsyncDispo
    * Leaves in good order: finishes and commits what is under way, hands the partitions over,
    * leaves the group. Resolves once it is out; what could not be handed over, as when the
    * server is away, was a `partition:lost`. With `session.restartDelayMs` the partitions are freed
-   * for the next process under this `memberId`, and go to others if none comes in that time.
+   * for the next process under this `memberId`, and go to others if none comes in that time. A second call waits
+   * for the first.
    */
   async drain(): Promise<void> {
     const membership = this.#membership;
     if (this.#state === "joining") return await this.#end("closed", undefined, true);
+    // Asked again, by another signal perhaps, it goes on leaving.
+    if (this.#state === "draining") return await this.#ending;
     if (this.#state !== "running" || membership === undefined) return await this.#end("closed");
     this.#state = "draining";
     this.#ending ??= membership
