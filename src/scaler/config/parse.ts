@@ -56,9 +56,9 @@ export function problemText({ file, line, column, key, message }: ConfigProblem)
   return `${file}:${line}:${column}${key === "" ? "" : ` ${key}`}: ${message}`;
 }
 
-/** The error that tells all problems, each in a line of its own. */
+/** The error that tells all problems, each in a line of its own; a command that prints one line can join them. */
 export function invalidConfig(problems: readonly ConfigProblem[]): DocktorError {
-  return new DocktorError("CONFIG_INVALID", problems.map(problemText).join("\n"));
+  return new DocktorError("CONFIG_INVALID", problems.map(problemText).join(";\n"));
 }
 
 function completed({ composeFile, llm, services }: Draft, file: string): ScalerConfig {

@@ -74,13 +74,15 @@ export class KubernetesClient {
     for (const [name, value] of Object.entries(query ?? {})) url.searchParams.set(name, value);
     const materials = [this.#access.ca, this.#access.cert, this.#access.key, this.#access.token];
     const [ca, cert, key, token] = await Promise.all(materials.map(readMaterial));
+    const sending = body && Buffer.from(JSON.stringify(body));
     const patch = method === "PATCH" ? "application/merge-patch+json" : "application/json";
     const options: RequestOptions = {
       method,
       signal,
       headers: {
         accept: "application/json",
-        ...(body && { "content-type": patch }),
+        // Node would leave out the length of what a DELETE has to say.
+        ...(sending && { "content-type": patch, "content-length": sending.length }),
         ...(token !== undefined && { authorization: `Bearer ${token.trim()}` }),
       },
       ...(ca !== undefined && { ca }),
@@ -95,7 +97,7 @@ export class KubernetesClient {
           ? requestByHttp(url, options, resolve)
           : requestByHttps(url, options, resolve);
       sent.on("error", reject);
-      sent.end(body && JSON.stringify(body));
+      sent.end(sending);
     });
     return { status: response.statusCode ?? 0, said: await text(response) };
   }

@@ -14,7 +14,7 @@ export type ServiceDraft = Omit<ServiceConfig, "target"> & { readonly target: Ta
 export const DEFAULTS = { minReplicas: 1, maxReplicas: 10, scaleUpBy: 2, scaleDownBy: 1 } as const;
 
 /** How the policies are told apart. */
-export const POLICIES = ["rate", "rules"] as const;
+const POLICIES = ["rate", "rules"] as const;
 
 /** What docktor does of that which KEDA would when readings fail. */
 const BEHAVIORS = ["currentReplicasIfHigher", "currentReplicas"] as const;
