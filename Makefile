@@ -71,7 +71,7 @@ bench-quick: build ## Compare docktor with nats.js, for a first idea (90 seconds
 	NATS_SERVER="$$(scripts/nats-server.sh)" ROUNDS=3 SECONDS=1 node .cache/bench/bench/throughput.js
 
 # Installed beside, and gone with the next npm ci: nothing of docktor's needs them.
-PEERS := bullmq@6.7.0 amqplib@2.3.1
+PEERS := bullmq@6.7.0 ioredis@6.0.0 amqplib@2.3.1
 
 .PHONY: bench-peers
 bench-peers: build ## Compare docktor with BullMQ and RabbitMQ, where their servers are installed (5 minutes)

@@ -5,7 +5,14 @@
  */
 import { writeFileSync } from "node:fs";
 import { machine } from "./machine.ts";
-import { type Broker, Brokers, startRabbit, startRedis, versionOf } from "./peers/brokers.ts";
+import {
+  type Broker,
+  Brokers,
+  rabbitVersion,
+  startRabbit,
+  startRedis,
+  versionOf,
+} from "./peers/brokers.ts";
 import { carryOut, type Effort, outcomesOf } from "./throughput/compare.ts";
 import type { Figures } from "./throughput/meter.ts";
 import type { Order } from "./throughput/program.ts";
@@ -31,7 +38,7 @@ const PEERS = [
   {
     side: "bullmq",
     name: "BullMQ on Redis",
-    modules: ["bullmq"],
+    modules: ["bullmq", "ioredis"],
     version: () => versionOf("redis-server", "--version"),
     start: startRedis,
     hint: "apt-get install redis-server",
@@ -40,7 +47,7 @@ const PEERS = [
     side: "rabbitmq",
     name: "RabbitMQ, quorum queue",
     modules: ["amqplib"],
-    version: () => versionOf("rabbitmqctl", "version"),
+    version: rabbitVersion,
     start: startRabbit,
     hint: "apt-get install rabbitmq-server",
   },

@@ -1,7 +1,7 @@
 /** Servers of what docktor is compared with, each in a folder and on ports of its own. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -87,10 +87,29 @@ export async function startRabbit(version: string): Promise<Broker> {
     RABBITMQ_CONFIG_FILE: config,
     RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, "plugins"),
   };
-  const epmd = spawn("epmd", ["-port", `${mapper}`, "-address", "127.0.0.1"], { stdio: "ignore" });
-  const server = spawn("rabbitmq-server", [], { env, stdio: "ignore", detached: true });
+  const server = spawn(RABBIT, [], { env, stdio: "ignore", detached: true });
   const url = `amqp://guest:guest@127.0.0.1:${port}`;
-  return await running({ version, url, folder, processes: [server, epmd] }, port);
+  const broker = await running({ version, url, folder, processes: [server] }, port);
+  return {
+    ...broker,
+    [Symbol.asyncDispose]: async () => {
+      await broker[Symbol.asyncDispose]();
+      // Erlang has started its port mapper by itself, and leaves it. It does not end while it knows of a node.
+      const end = (): string =>
+        execFileSync("epmd", ["-port", `${mapper}`, "-kill"], { encoding: "utf8" });
+      while (!end().includes("Killed")) await sleep(100);
+    },
+  };
+}
+
+/** Debian's program. The one on the PATH goes over to another user, who may not see the folder. */
+const RABBIT = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+
+/** RabbitMQ's version, if it is here. Its own program for that would start a port mapper, and leave it. */
+export function rabbitVersion(): string | undefined {
+  if (!existsSync(RABBIT)) return undefined;
+  const folders = readdirSync("/usr/lib/rabbitmq/lib");
+  return folders.find((name) => name.startsWith("rabbitmq_server-"))?.split("-")[1];
 }
 
 interface Started {

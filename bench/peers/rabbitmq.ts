@@ -72,7 +72,7 @@ export const publish: Side = async ({ url, run, payload }, meter) => {
   const count = (): void => void meter.count++;
   return {
     start: () => {
-      running = send(channel, run, new Uint8Array(payload), () => stopped, count);
+      running = send(channel, run, Buffer.alloc(payload), () => stopped, count);
     },
     stop: async () => {
       stopped = true;
@@ -87,7 +87,7 @@ export const consume: Side = async ({ url, run, payload, total = 0 }, meter) => 
   const { connection, channel } = await open(url, run);
   let stored = 0;
   const isFull = (): boolean => stored >= total;
-  await send(channel, run, new Uint8Array(payload), isFull, () => void stored++);
+  await send(channel, run, Buffer.alloc(payload), isFull, () => void stored++);
   await channel.prefetch(WINDOW);
   return {
     start: () => {
