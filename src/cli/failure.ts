@@ -4,8 +4,9 @@ import { type ErrorCode, isDocktorError } from "../index.ts";
 /** Exit codes, as the README promises them. */
 export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
 
-/** What can be mended on the command line. */
+/** What can be mended on the command line, or in the configuration. */
 const USAGE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "CONFIG_INVALID",
   "GROUP_MISMATCH",
   "INVALID_OPTION",
   "PARTITION_COUNT_MISMATCH",

@@ -14,7 +14,7 @@ export interface PolicyDefaults
 export const POLICY_DEFAULTS: PolicyDefaults = {
   utilization: 0.8,
   sloMs: 10_000,
-  catchUpMs: 30_000,
+  catchUpMs: 10_000,
   windowMs: 180_000,
   cooldown: { upMs: 0, downMs: 30_000 },
   actionsPerHour: 60,

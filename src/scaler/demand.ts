@@ -50,7 +50,7 @@ const BURST = 0.5;
 /** By which part the need may be off without anything being done. */
 const NOISE = 0.03;
 /** How busy a single replica may be; on average they should be less so. */
-const BUSIEST = 0.95;
+const BUSIEST = 0.9;
 
 /** The demand, if one replica handles so many messages per second. */
 export function demandOf(
@@ -61,9 +61,7 @@ export function demandOf(
   const { utilization } = settings;
   const { short, long } = readings.rateIn;
   // Up with the first burst, down with the trend.
-  const T = ((globalThis as unknown as { T?: Record<string, number> }).T ?? {}) as Record<string, number>;
-  const w = T["late"] !== undefined && readings.backlog > T["late"] * perReplica * (T["n"] ?? 1) ? 1 : (T["burst"] ?? BURST);
-  const rateIn = long + w * Math.max(0, short - long);
+  const rateIn = long + BURST * Math.max(0, short - long);
   const terms = loads(readings, rateIn).map((load) => termsOf(load, perReplica, settings));
   const steady = sum(terms.map((each) => each.steady));
   const catchUp = sum(terms.map((each) => each.catchUp));

@@ -86,7 +86,6 @@ function byRate(
   if (perReplica === undefined) {
     return { replicas: current, because: "no replica has told its rate yet", demand: undefined };
   }
-  if ((globalThis as any).T) (globalThis as any).T.n = current;
   const demand = demandOf(readings, perReplica, settings);
   const { enough, plenty } = demand;
   const replicas = current < enough ? demand.replicas : Math.min(current, plenty);

@@ -1,5 +1,6 @@
 /** The Docker driver on a real engine, beside containers that are labelled as Compose labels them. */
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
@@ -19,6 +20,11 @@ const unavailable = (words: RegExp): unknown =>
 
 let projects = 0;
 
+/** Compose's command line, where there is one. */
+const COMPOSE = [["docker", "compose"], ["docker-compose"]].find(([program = "", ...args]) => {
+  return spawnSync(program, [...args, "version"], { stdio: "ignore" }).status === 0;
+});
+
 await describeOnEngine("the Docker driver", (engine) => {
   const rules = { choosesVictim: true, staysWhenClosed: true, tellsLastWords: true };
 
@@ -34,9 +40,13 @@ await describeOnEngine("the Docker driver", (engine) => {
       neighbours: async () => {
         neighbours ??= Promise.all([
           // Another service, another project, and `docker compose run` of the same service.
-          project.up("other", 1),
+          project.up("other", 1, { journal: "/dev/shm" }),
           new Project(engine).up("consumer", 1),
-          project.up("consumer", 1, { labels: { [LABEL.oneOff]: "True" }, name: "run" }),
+          project.up("consumer", 1, {
+            labels: { [LABEL.oneOff]: "True" },
+            name: "run",
+            journal: "/dev/shm",
+          }),
         ]);
         const ids = await neighbours;
         const running = await engine.docker.listContainers({ filters: { id: ids } });
@@ -87,6 +97,8 @@ await describeOnEngine("the Docker driver", (engine) => {
     await project.up("consumer", 1);
     const stopped = await project.up("consumer", 2);
     const old = await project.up("consumer", 3, { labels: { [LABEL.configHash]: "an-older-one" } });
+    // Before that they would not hear.
+    await eventually("they run", () => project.told("started") === 3);
     for (const id of [stopped, old]) await engine.docker.getContainer(id).stop();
     // The newest container that runs is what others are measured by.
     const driver = await project.driver();
@@ -175,6 +187,38 @@ await describeOnEngine("the Docker driver", (engine) => {
     await expect(driver.remove(victim, 1_000, signal)).rejects.toEqual(unavailable(/left alone/));
   });
 
+  test.runIf(COMPOSE)("adds what Compose takes for its own", async () => {
+    const project = new Project(engine);
+    const file = project.composeFile();
+    const compose = (...args: string[]): string[] => {
+      const [program = "", ...first] = COMPOSE ?? [];
+      const all = [...first, "-p", project.name, "-f", file, ...args];
+      const said = execFileSync(program, all, {
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      return said.split("\n").filter(Boolean).sort();
+    };
+    compose("up", "-d");
+    const driver = await DockerDriver.open({
+      composeFile: file,
+      project: project.name,
+      service: "consumer",
+    });
+    await driver.check(signal);
+    await driver.grow(2, signal);
+    const three = (await driver.current(signal)).map(({ id }) => id);
+    expect(compose("ps", "-q", "consumer")).toEqual(three.toSorted());
+    // Nothing to do: neither is one too many, nor would it make any of them anew.
+    compose("up", "-d", "--scale", "consumer=3");
+    expect((await driver.current(signal)).map(({ id }) => id)).toEqual(three);
+    compose("up", "-d", "--scale", "consumer=2");
+    expect((await driver.current(signal)).map(({ id }) => id)).toEqual(three.slice(0, 2));
+    await driver.grow(1, signal);
+    expect(compose("ps", "-q", "consumer")).toHaveLength(3);
+    expect(compose("ps", "-q", "other")).toHaveLength(1);
+  });
+
   test("says what to do when no engine answers", async () => {
     const socket = join(tmpdir(), "no-such-engine.sock");
     const driver = await DockerDriver.open({ project: "shop", service: "consumer", socket });
@@ -195,6 +239,8 @@ interface UpOptions {
   readonly restart?: string;
   readonly ports?: Record<string, Dockerode.PortBinding[]>;
   readonly start?: boolean;
+  /** Where it writes down what happens. Default: where the test reads it. */
+  readonly journal?: string;
 }
 
 /** Containers as `docker compose up` makes them, all gone after the test. */
@@ -216,12 +262,13 @@ class Project {
   /** Makes one container of a service; returns its id. */
   async up(service: string, number: number, options: UpOptions = {}): Promise<string> {
     const { behaviour = "polite", labels = {}, env = [], start = true } = options;
+    const { journal = "/journal" } = options;
     const restart = options.restart ?? (behaviour === "crashing" ? "always" : "no");
     const container = await this.#engine.docker.createContainer({
       name: `${this.name}-${options.name ?? `${service}-${number}`}`,
       Image: options.image ?? this.#engine.image,
       Cmd: options.command ?? [this.#engine.node, "-e", PROGRAM],
-      Env: ["JOURNAL=/journal", `BEHAVIOUR=${behaviour}`, ...env],
+      Env: [`JOURNAL=${journal}`, `BEHAVIOUR=${behaviour}`, ...env],
       Labels: {
         [LABEL.project]: this.name,
         [LABEL.service]: service,
@@ -240,6 +287,20 @@ class Project {
     });
     if (start) await container.start();
     return container.id;
+  }
+
+  /** A Compose file with two services. */
+  composeFile(): string {
+    const service = {
+      image: this.#engine.image,
+      command: [this.#engine.node, "-e", PROGRAM],
+      network_mode: "host",
+      environment: { JOURNAL: "/journal", BEHAVIOUR: "polite" },
+      volumes: [`${this.#journal}:/journal`],
+    };
+    const file = join(this.#journal, "compose.json");
+    writeFileSync(file, JSON.stringify({ services: { consumer: service, other: service } }));
+    return file;
   }
 
   async driver(service = "consumer"): Promise<DockerDriver> {

@@ -78,7 +78,10 @@ await describeOnEngine("the Swarm driver", (engine) => {
       open: async (behaviour) => {
         const deployed = await deploy(behaviour);
         journal = deployed.journal;
-        return await SwarmDriver.open({ service: deployed.name });
+        const driver = await SwarmDriver.open({ service: deployed.name });
+        // Swarm takes its time before there is even a task.
+        await eventually("it has begun", async () => (await driver.current(signal)).length === 1);
+        return driver;
       },
       told: (event) =>
         journal === undefined

@@ -1,7 +1,6 @@
 /** What the scaler decides: pure, and so tried with thousands of situations. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { POLICY_DEFAULTS } from "../../src/scaler/defaults.ts";
 import {
   decide,
   type Decision,
@@ -12,17 +11,24 @@ import {
 import type { PartitionReadings, Readings, Unread } from "../../src/scaler/readings.ts";
 import type { Rules } from "../../src/scaler/rules.ts";
 
-const RATE = { kind: "rate", ...POLICY_DEFAULTS, perReplica: undefined } as const;
+const RATE = {
+  kind: "rate",
+  utilization: 0.8,
+  sloMs: 10_000,
+  catchUpMs: 30_000,
+  perReplica: undefined,
+} as const;
 
 const SETTINGS: PolicySettings = {
-  ...POLICY_DEFAULTS,
   minReplicas: 1,
   maxReplicas: 20,
   policy: RATE,
+  windowMs: 180_000,
   cooldown: { upMs: 0, downMs: 0 },
   actionsPerHour: 1_000,
   fallback: undefined,
   paused: undefined,
+  idleMs: 300_000,
 };
 
 const RULES: Rules = {

@@ -72,8 +72,7 @@ export class Observer {
     const { readingsDelayMs: delayMs, readingsError: error } = this.#service;
     if (within(this.#outages, now)) return { unread: "no answer from the server within 5 s" };
     const latest = this.#at(now - delayMs);
-    const T = ((globalThis as unknown as { T?: Record<string, number> }).T ?? {}) as Record<string, number>;
-    const [short, long] = [this.#before(latest, T['short'] ?? SHORT_MS), this.#before(latest, LONG_MS)];
+    const [short, long] = [this.#before(latest, SHORT_MS), this.#before(latest, LONG_MS)];
     if (latest === undefined || short === undefined || long === undefined) {
       return { unread: "it has only begun to be watched" };
     }

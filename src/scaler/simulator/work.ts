@@ -14,23 +14,37 @@ export function work(
   rate: number,
   ms: number,
 ): number {
-  let waiting: Backlog[] = [];
+  const waiting: Backlog[] = [];
+  let waits = 0;
   for (const partition of member.partitions) {
     const backlog = backlogs[partition];
-    if (backlog !== undefined && backlog.size > 0 && !isMoving(partition)) waiting.push(backlog);
+    if (backlog === undefined || backlog.size === 0 || isMoving(partition)) continue;
+    waiting.push(backlog);
+    waits += backlog.size;
   }
   const able = member.unfinished + (rate * ms) / 1_000;
-  let left = able;
-  while (left >= 1 && waiting.length > 0) {
-    const share = Math.max(1, Math.floor(left / waiting.length));
-    for (const backlog of waiting) left -= backlog.take(Math.min(share, Math.floor(left)));
+  const handled = Math.min(waits, Math.floor(able));
+  if (handled === waits) for (const backlog of waiting) backlog.take(backlog.size);
+  else share(handled, waiting);
+  member.handled += handled;
+  if (handled === waits) {
+    // Strength that nobody needs is lost.
+    member.unfinished = 0;
+    member.busyMs += Math.min(ms, (handled * 1_000) / rate);
+  } else {
+    // What is left is a part of the next message's work.
+    member.unfinished = able - handled;
+    member.busyMs += ms;
+  }
+  return handled;
+}
+
+/** Takes so many messages, evenly from all that have some; they have more. */
+function share(count: number, backlogs: readonly Backlog[]): void {
+  let [left, waiting] = [count, backlogs];
+  while (left > 0) {
+    const each = Math.max(1, Math.floor(left / waiting.length));
+    for (const backlog of waiting) left -= backlog.take(Math.min(each, left));
     waiting = waiting.filter(({ size }) => size > 0);
   }
-  const handled = Math.round(able - left);
-  const idle = waiting.length === 0;
-  // Strength that nobody needs is lost; what is left of one message's worth is in that message.
-  member.unfinished = idle ? 0 : left;
-  member.handled += handled;
-  member.busyMs += idle ? Math.min(ms, (handled * 1_000) / rate) : ms;
-  return handled;
 }
