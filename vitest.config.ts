@@ -1,7 +1,7 @@
 import { defineConfig, type ViteUserConfig } from "vitest/config";
 
 /** What counts on time, or takes both cores: nothing else may run meanwhile. */
-const alone = ["chaos", "cluster", "outages", "rebalance", "rolling-restart"].map(
+const alone = ["chaos", "cluster", "outages", "rebalance", "rolling-restart", "scaling"].map(
   (name) => `test/fault/${name}.test.ts`,
 );
 
@@ -40,6 +40,17 @@ const config: ViteUserConfig = defineConfig({
           fileParallelism: false,
           name: "fault",
           include: alone,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...withServers,
+          testTimeout: 120_000,
+          sequence: { groupOrder: 2 },
+          fileParallelism: false,
+          name: "engine",
+          include: ["test/engine/**/*.test.ts"],
         },
       },
     ],

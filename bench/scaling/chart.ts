@@ -8,7 +8,9 @@ export function chart({ policies, grids }: Results): string {
   const all = Object.values(policies);
   const chosen = new Set(all.flat().map(({ policy }) => policy));
   const startUps = [...new Set(all.flat().map(({ startUpS }) => startUpS))];
-  const inGrids = new Set(grids.flatMap(({ settings }) => settings.flat()).map(({ policy }) => policy));
+  const inGrids = new Set(
+    grids.flatMap(({ settings }) => settings.flat()).map(({ policy }) => policy),
+  );
   // Those that have no settings to try are points by themselves.
   const others = all.filter((setting) => setting.every(({ policy }) => !inGrids.has(policy)));
   const families = [
@@ -21,12 +23,14 @@ export function chart({ policies, grids }: Results): string {
         const points = settings.flatMap((setting) =>
           setting
             .filter((outcome) => outcome.startUpS === startUpS)
-            .map(({ policy, all: { replicas, overSlo } }): Point => ({
-              replicas: replicas.mean,
-              overSlo: overSlo.mean,
-              title: `${policy}: ${overSlo.mean.toFixed(2)} % too late, ${replicas.mean.toFixed(1)} replicas`,
-              chosen: chosen.has(policy),
-            })),
+            .map(
+              ({ policy, all: { replicas, overSlo } }): Point => ({
+                replicas: replicas.mean,
+                overSlo: overSlo.mean,
+                title: `${policy}: ${overSlo.mean.toFixed(2)} % too late, ${replicas.mean.toFixed(1)} replicas`,
+                chosen: chosen.has(policy),
+              }),
+            ),
         );
         return { name, points: points.sort((a, b) => a.replicas - b.replicas) };
       });

@@ -43,7 +43,13 @@ export function measure(make: MakePolicy, startUpS: number, seeds: readonly numb
     name,
     figures(runs.map((each) => each.slice(i, i + 1))),
   ]);
-  return { policy, settings, startUpS, all: figures(runs), workloads: Object.fromEntries(workloads) };
+  return {
+    policy,
+    settings,
+    startUpS,
+    all: figures(runs),
+    workloads: Object.fromEntries(workloads),
+  };
 }
 
 /** The figures, from some simulations of each seed. */

@@ -22,13 +22,21 @@ export function page(results: Results): string {
     `${ALL.length} workloads, each counting the same, with ${seeds} seeds that docktor's policy was not tuned on; ± is the 95 % confidence interval. *Too late* is the part of the time in which some message had waited for more than ${SERVICE.sloMs / 1_000} s. *Replicas* are replica-hours per hour, from each replica's start to its end. A *reversal* is an action in the other direction than the one before, a *move* a partition that changes its owner, and *longest* how long a message waited at most, on average over the seeds.`,
     ...startUps.flatMap((startUpS) => [
       `### Replicas that start in ${startUpS} s`,
-      resultTable(named.flatMap(([name, setting]) => at(setting, startUpS).map((outcome): Named => [name, outcome]))),
+      resultTable(
+        named.flatMap(([name, setting]) =>
+          at(setting, startUpS).map((outcome): Named => [name, outcome]),
+        ),
+      ),
     ]),
     "### By workload",
     "Too late, in per cent, and replicas on average.",
     ...startUps.flatMap((startUpS) => [
       `Start-up ${startUpS} s:`,
-      workloadTable(named.flatMap(([name, setting]) => at(setting, startUpS).map((outcome): Named => [name, outcome]))),
+      workloadTable(
+        named.flatMap(([name, setting]) =>
+          at(setting, startUpS).map((outcome): Named => [name, outcome]),
+        ),
+      ),
     ]),
     "What `fixed` is late with, nobody can help: the hot partition gets more than one replica can do. In `dump` and `steps` the messages that have come in wait for replicas to start, whatever the policy.",
     "## What is simulated",
@@ -40,9 +48,13 @@ export function page(results: Results): string {
     "## What is not",
     "- Handlers take the same time for every message, and a replica's rate does not depend on how many there are: no common database behind them slows down as they grow.\n- Rivals scale docktor's group, with its cheap hand-overs. A Kafka group, or a Flink job that restarts, would pay more for each action.\n- HPA sees a processor that is as busy as its replica. Of handlers that wait for something else it would see less.\n- There are no limits of the platform: a new replica always finds room.\n- Flink's autoscaler runs with windows as short as docktor's, and not with its defaults, which are for jobs that must restart: 15 minutes, and 30 to catch up.\n- It is a model. What docktor does with real processes and containers is for the tests to say.",
     "## How rivals are set",
-    `Each was tried with the settings below, on ${gridSeeds} of the same seeds: of those that are late for at most ${Object.entries(GATE)
+    `Each was tried with the settings below, on ${gridSeeds} of the same seeds: of those that are late for at most ${Object.entries(
+      GATE,
+    )
       .map(([startUpS, percent]) => `${percent} % with a start-up of ${startUpS} s`)
-      .join(" and ")}, the one with the fewest replicas is taken, and if there is none, the one that is late for the least time. They are tuned in hindsight, on the traffic that they are then compared on; docktor has its defaults. All are asked for the same minimum and maximum.`,
+      .join(
+        " and ",
+      )}, the one with the fewest replicas is taken, and if there is none, the one that is late for the least time. They are tuned in hindsight, on the traffic that they are then compared on; docktor has its defaults. All are asked for the same minimum and maximum.`,
     table(
       ["Policy", "Settings"],
       named.map(([name, setting]) => [`\`${name}\``, setting[0]?.settings ?? ""]),
@@ -87,11 +99,20 @@ function workloadTable(all: readonly Named[]): string {
 function gridTable(family: string, settings: readonly Setting[]): string {
   const chosen = family === "docktor" ? undefined : best(settings);
   return table(
-    [family, ...(settings[0] ?? []).map(({ startUpS }) => `start-up ${startUpS} s: too late, %; replicas; reversals/h`)],
+    [
+      family,
+      ...(settings[0] ?? []).map(
+        ({ startUpS }) => `start-up ${startUpS} s: too late, %; replicas; reversals/h`,
+      ),
+    ],
     settings.map((setting) => [
       setting === chosen ? `**${nameOf(setting)}**` : nameOf(setting),
       ...setting.map(({ all }) =>
-        [all.overSlo.mean.toFixed(2), all.replicas.mean.toFixed(1), all.reversals.mean.toFixed(1)].join("; "),
+        [
+          all.overSlo.mean.toFixed(2),
+          all.replicas.mean.toFixed(1),
+          all.reversals.mean.toFixed(1),
+        ].join("; "),
       ),
     ]),
   );
@@ -106,5 +127,7 @@ function at(setting: Setting, startUpS: number): readonly Outcome[] {
 }
 
 function table(headers: readonly string[], rows: readonly (readonly string[])[]): string {
-  return [headers, headers.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
+  return [headers, headers.map(() => "---"), ...rows]
+    .map((row) => `| ${row.join(" | ")} |`)
+    .join("\n");
 }

@@ -62,7 +62,9 @@ function part({ heading, lines, gate }: Panel, left: number): string[] {
     text((from + to) / 2, TOP + HEIGHT + 36, "replicas on average", "middle"),
   ];
   const drawn = lines.flatMap(({ points }, i) => {
-    const seen = points.filter(({ overSlo, replicas }) => inside(overSlo, LATE) && inside(replicas, REPLICAS));
+    const seen = points.filter(
+      ({ overSlo, replicas }) => inside(overSlo, LATE) && inside(replicas, REPLICAS),
+    );
     const at = ({ replicas, overSlo }: Point): [string, string] => [
       x(replicas).toFixed(1),
       y(overSlo).toFixed(1),

@@ -1,8 +1,22 @@
 /** `docktor demo`: the whole system at work, on a nats-server of its own. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
-import { createPacer, DocktorError, judge, Producer, type PublishedMessage } from "../index.ts";
+import {
+  createPacer,
+  DocktorError,
+  judge,
+  type Pace,
+  Producer,
+  type PublishedMessage,
+} from "../index.ts";
 import { Members } from "./demo/members.ts";
 import { Scene } from "./demo/scene.ts";
+import {
+  BURST as SCALED_BURST,
+  CALM_RATE,
+  playScaling,
+  type Scaled,
+} from "./demo/scaling.ts";
 import { type Cast, play } from "./demo/script.ts";
 import { passed, verdictLines } from "./demo/verdict.ts";
 import { Watch } from "./demo/watch.ts";
@@ -30,8 +44,8 @@ export function addDemo(program: Command): void {
     .summary("show a group at work: members join, leave and crash; ends by itself")
     .description(
       "Show a group at work on a nats-server of its own: members join, share 32 partitions, " +
-        "leave and crash while messages are published in bursts. Ends by itself in under a " +
-        "minute with a verdict, and exits with 1 if a message was lost or out of order.",
+        "leave and crash while messages are published in bursts; then the scaler takes members through a burst. " +
+        "Ends by itself in about a minute with a verdict, and exits with 1 if a message was lost or out of order.",
     )
     .addHelpText(
       "after",
@@ -63,7 +77,7 @@ async function demo({ json }: Flags): Promise<void> {
   };
   try {
     const { signal } = broken;
-    const { published, killed } = await performed(
+    const { published, killed, scaled } = await performed(
       { scene, members, watch, screen, signal },
       breakOff,
     );
@@ -75,13 +89,13 @@ async function demo({ json }: Flags): Promise<void> {
       duplicated: verdict.duplicated,
       outOfOrder: verdict.outOfOrder,
       rebalances: watch.rosterChanges,
-      scaleUps: members.started - 1,
-      scaleDowns: members.left,
+      scaleUps: members.started - 1 + scaled.ups,
+      scaleDowns: members.left + scaled.downs,
       maxReplicas: watch.mostMembers,
       durationMs: Math.round(performance.now() - startedAt),
     };
     screen.hide();
-    for (const line of verdictLines(verdict, result, killed)) screen.line(line);
+    for (const line of verdictLines(verdict, result, { killed, scaled })) screen.line(line);
     if (json) printJson(result);
     if (!passed(verdict)) throw new Exit(EXIT.failed);
   } finally {
@@ -92,11 +106,11 @@ async function demo({ json }: Flags): Promise<void> {
   }
 }
 
-/** Plays the demo; resolves with what was published, and the member that was killed. */
+/** Plays the demo; resolves with what was published, the member that was killed, and what the scaler did. */
 async function performed(
-  cast: Omit<Cast, "stopPublishing">,
+  cast: Omit<Cast, "startPublishing" | "stopPublishing">,
   breakOff: (error: Error) => void,
-): Promise<{ published: PublishedMessage[]; killed: string }> {
+): Promise<{ published: PublishedMessage[]; killed: string; scaled: Scaled }> {
   const { scene, watch, screen, signal } = cast;
   const { stream, subject, partitions, connection, server } = scene;
   const broken = new Promise<never>((_resolve, reject) => {
@@ -115,24 +129,36 @@ async function performed(
   const settings = { connection, stream, subject, partitions, ensureStream: true };
   const producer = await Promise.race([Producer.connect(settings), broken]);
   const published: PublishedMessage[] = [];
-  const publishing = new AbortController();
-  signal.addEventListener("abort", () => publishing.abort());
-  const feed = new Feed(producer, {
-    pacer: createPacer({ rate: RATE, burst: BURST }),
-    keys: 5_000,
-    payloadBytes: 128,
-    signal: publishing.signal,
-    onStored: ({ partition, sequence }) => published.push({ partition, sequence }),
-    onFailure: breakOff,
-  });
   void watch.run(signal).catch(breakOff);
-  const feeding = feed.run().catch(breakOff);
-  const stopPublishing = async (): Promise<void> => {
-    publishing.abort();
-    await feeding;
+  let stopPublishing = async (): Promise<void> => {};
+  const publishAt = (pace: Pace): void => {
+    const publishing = new AbortController();
+    const feed = new Feed(producer, {
+      pacer: createPacer(pace),
+      keys: 5_000,
+      payloadBytes: 128,
+      signal: AbortSignal.any([signal, publishing.signal]),
+      onStored: ({ partition, sequence }) => published.push({ partition, sequence }),
+      onFailure: breakOff,
+    });
+    const feeding = feed.run().catch(breakOff);
+    stopPublishing = async () => {
+      publishing.abort();
+      await feeding;
+    };
   };
-  const killed = await Promise.race([play({ ...cast, stopPublishing }), broken]);
-  return { published, killed };
+  publishAt({ rate: RATE, burst: BURST });
+  const whole: Cast = {
+    ...cast,
+    stopPublishing: () => stopPublishing(),
+    startPublishing: async () => {
+      publishAt({ rate: CALM_RATE, burst: SCALED_BURST });
+      return { burst: sleep(SCALED_BURST.intervalMs, undefined, { signal }) };
+    },
+  };
+  const killed = await Promise.race([play(whole), broken]);
+  const scaled = await Promise.race([playScaling(whole), broken]);
+  return { published, killed, scaled };
 }
 
 function interrupted(reason: string): Error {

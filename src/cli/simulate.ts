@@ -33,7 +33,9 @@ export function addSimulate(program: Command): void {
       "Try docktor's scaling policy and its rivals on simulated traffic: hours of it in a second, the same for each of them.",
     )
     .addOption(
-      new Option("--workload <name>", "traffic, see below; default: all kinds").choices(WORKLOAD_NAMES),
+      new Option("--workload <name>", "traffic, see below; default: all kinds").choices(
+        WORKLOAD_NAMES,
+      ),
     )
     .addOption(
       new Option(
@@ -101,7 +103,15 @@ export function simulationLines(all: readonly Simulated[]): string[] {
     `${minReplicas} to ${maxReplicas} replicas of ${perReplica} msg/s, ${partitions} partitions; no message is to wait for more than ${duration(sloMs)}`,
     "",
     ...table(
-      [isOne ? "WORKLOAD" : "POLICY", "TOO LATE", "REPLICAS", "ACTIONS/H", "REVERSALS/H", "MOVES/H", "MAX AGE"],
+      [
+        isOne ? "WORKLOAD" : "POLICY",
+        "TOO LATE",
+        "REPLICAS",
+        "ACTIONS/H",
+        "REVERSALS/H",
+        "MOVES/H",
+        "MAX AGE",
+      ],
       rows,
       [1, 2, 3, 4, 5, 6],
     ),

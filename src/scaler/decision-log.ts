@@ -10,11 +10,11 @@ import {
   statSync,
   writeSync,
 } from "node:fs";
-import { homedir } from "node:os";
-import { dirname, isAbsolute, join } from "node:path";
+import { dirname } from "node:path";
 import { DocktorError, messageOf } from "../errors.ts";
 import type { Decision, Rail, Situation } from "./decision.ts";
 import type { Replicas } from "./readings.ts";
+import { statePath } from "./state-folder.ts";
 
 /** How many files there are at most, and how long each gets, in bytes. */
 const FILES = 5;
@@ -81,11 +81,8 @@ export function decisionEntry(logged: LoggedDecision): DecisionEntry {
 }
 
 /** Where decisions are logged unless another file is named: in the XDG folder for state, `~/.local/state` by default. */
-export function decisionLogPath(environment: NodeJS.ProcessEnv = process.env): string {
-  const state = environment["XDG_STATE_HOME"] ?? "";
-  // Those who made the rule say that a relative path is none.
-  const folder = isAbsolute(state) ? state : join(homedir(), ".local", "state");
-  return join(folder, "docktor", "decisions.jsonl");
+export function decisionLogPath(): string {
+  return statePath("decisions.jsonl");
 }
 
 /** The names of a log's files, the newest first. */

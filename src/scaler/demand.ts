@@ -53,11 +53,7 @@ const NOISE = 0.03;
 const BUSIEST = 0.9;
 
 /** The demand, if one replica handles so many messages per second. */
-export function demandOf(
-  readings: Readings,
-  perReplica: number,
-  settings: DemandSettings,
-): Demand {
+export function demandOf(readings: Readings, perReplica: number, settings: DemandSettings): Demand {
   const { utilization } = settings;
   const { short, long } = readings.rateIn;
   // Up with the first burst, down with the trend.
@@ -70,7 +66,15 @@ export function demandOf(
   if (partitions === undefined) {
     const need = steady + catchUp;
     const [replicas, enough, plenty] = withNoise((factor) => Math.ceil(need * factor));
-    return { ...common, need, replicas, enough, plenty, hotPartition: undefined, slowest: undefined };
+    return {
+      ...common,
+      need,
+      replicas,
+      enough,
+      plenty,
+      hotPartition: undefined,
+      slowest: undefined,
+    };
   }
   const needs = terms.map((each) => Math.min(1, each.steady + each.catchUp));
   const need = sum(needs);
@@ -80,7 +84,9 @@ export function demandOf(
     slowest: Math.min(1, (readings.slowest || perReplica) / perReplica),
   };
   const count = partitions.length;
-  const [replicas, enough, plenty] = withNoise((factor) => replicasFor(need * factor, count, uneven));
+  const [replicas, enough, plenty] = withNoise((factor) =>
+    replicasFor(need * factor, count, uneven),
+  );
   const isSlow = replicasFor(need, count, { ...uneven, slowest: 1 }) < replicas;
   return {
     ...common,

@@ -10,8 +10,8 @@ export interface Growth {
   readonly to: number;
   /** Messages per second that were handled before. */
   readonly rateOut: number;
-  /** Messages that waited then. */
-  readonly backlog: number;
+  /** Messages that waited then, but for those of the partition with the most. */
+  readonly waiting: number;
   /** Since when its replicas have all been there, with their partitions. */
   readonly settledAt: number | undefined;
   /** Since when it is known to have gained next to nothing. */
@@ -28,10 +28,15 @@ const STUCK_MS = 600_000;
 const ON_THEIR_WAY_S = 5;
 
 /** The growth that begins now; one that has not been judged yet is part of it. */
-export function growing(before: Growth | undefined, to: number, current: number, readings: Readings): Growth {
-  const { rateOut, backlog } = readings;
-  const fresh = { from: current, rateOut, backlog, stuckSince: undefined };
-  return { ...fresh, ...(before?.stuckSince === undefined ? before : {}), to, settledAt: undefined };
+export function growing(
+  before: Growth | undefined,
+  to: number,
+  current: number,
+  readings: Readings,
+): Growth {
+  const begun = before?.stuckSince === undefined ? before : undefined;
+  const fresh = { from: current, rateOut: readings.rateOut, waiting: waitingIn(readings) };
+  return { ...(begun ?? fresh), to, settledAt: undefined, stuckSince: undefined };
 }
 
 /** What is to be remembered of the growth, now that there are new readings; undefined once there is nothing. */
@@ -47,11 +52,17 @@ export function judged(
   if (!settled) return { ...growth, settledAt: undefined };
   const { settledAt = now } = growth;
   if (now - settledAt < GAIN_AFTER_MS) return { ...growth, settledAt };
-  const { rateOut, backlog } = readings;
-  const waits = backlog > ON_THEIR_WAY_S * rateOut && backlog >= growth.backlog;
+  const { rateOut } = readings;
+  const waiting = waitingIn(readings);
+  const waits = waiting > ON_THEIR_WAY_S * rateOut && waiting >= growth.waiting;
   const expected = (growth.to - growth.from) * (perReplica ?? 0);
   const gained = rateOut - growth.rateOut;
   if (!waits || gained >= LEAST_GAIN * expected) return undefined;
   const { stuckSince = now } = growth;
   return now - stuckSince > STUCK_MS ? undefined : { ...growth, settledAt, stuckSince };
+}
+
+/** What waits in a single partition is no word on growing: one replica works on it, however many there are. */
+function waitingIn({ backlog, partitions = [] }: Readings): number {
+  return backlog - Math.max(0, ...partitions.map((each) => each.backlog));
 }

@@ -21,7 +21,8 @@ const WORDS: Readonly<Record<Rail, string>> = {
   draining: "a replica is still leaving",
   rebalancing: "partitions are still moving",
   starting: "a replica is still starting",
-  ineffective: "the last growth gained nothing: look at what the handlers wait for, at limits of the consumer such as max_ack_pending, and at the partitions",
+  ineffective:
+    "the last growth gained nothing: look at what the handlers wait for, at limits of the consumer such as max_ack_pending, and at the partitions",
 };
 
 /** What is left of a wish. */
@@ -41,7 +42,8 @@ export function railed(
   if (wanted === current) return { target: current, rails: wish.rails };
   const up = wanted > current;
   const held = up ? againstGrowing : againstShrinking;
-  const rail = againstActing(settings, memory, situation.now, up) ?? held(settings, memory, situation, wish);
+  const rail =
+    againstActing(settings, memory, situation.now, up) ?? held(settings, memory, situation, wish);
   if (rail !== undefined) return { target: current, rails: [...wish.rails, rail] };
   return up ? { target: wanted, rails: wish.rails } : shrunk(settings, memory, wish);
 }
@@ -83,7 +85,7 @@ function againstShrinking(
   if (replicas.draining > 0) return "draining";
   if (replicas.starting > 0) return "starting";
   if (rebalancing) return "rebalancing";
-  if (!wish.idle) {
+  if (!isLast(wish)) {
     // Who has only begun to watch does not know what was wanted.
     if (now - (memory.watchedSince ?? now) < windowMs) return "window";
     if (mostWanted(settings, memory, wish) >= wish.current) return "window";
@@ -93,14 +95,19 @@ function againstShrinking(
 }
 
 function shrunk(settings: PolicySettings, memory: Memory, wish: Wish): Railed {
-  const { current, replicas: wanted, idle, stepped } = wish;
-  const most = idle ? wanted : mostWanted(settings, memory, wish);
+  const { current, replicas: wanted, stepped } = wish;
+  const most = isLast(wish) ? wanted : mostWanted(settings, memory, wish);
   const step = stepped ? current : Math.max(1, Math.floor(current * MOST_DOWN));
   const target = Math.max(most, current - step);
   const rails = [...wish.rails];
   if (target > most) rails.push("step");
   else if (most > wanted) rails.push("window");
   return { target, rails };
+}
+
+/** Whether the last one may go: it has been idle for as long as the user said, which is a window of its own. */
+function isLast({ idle, current }: Wish): boolean {
+  return idle && current === 1;
 }
 
 /** The most that was wanted within the window; no more than may be, which can have changed since. */

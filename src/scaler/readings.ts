@@ -35,7 +35,7 @@ export interface Unread {
 export interface Replicas {
   /** Those that handle messages. */
   readonly ready: number;
-  /** Those that were started and are not there yet. */
+  /** Those that were started and are not there yet; not those that keep failing, as nobody waits for them. */
   readonly starting: number;
   /** Those that are about to leave. */
   readonly draining: number;
@@ -45,7 +45,7 @@ export interface Replicas {
 export function checked(readings: Readings | Unread): Readings | Unread {
   if ("unread" in readings) return readings;
   const { backlog, rateIn, rateOut, perReplica = 0, slowest = 0 } = readings;
-  const { partitions = [] } = readings;
+  const { partitions } = readings;
   const numbers = {
     backlog,
     "rate in": rateIn.short,
@@ -57,6 +57,8 @@ export function checked(readings: Readings | Unread): Readings | Unread {
   for (const [name, value] of Object.entries(numbers)) {
     if (!isCount(value)) return { unread: `the ${name} reads ${value}` };
   }
+  if (partitions === undefined) return readings;
+  if (partitions.length === 0) return { unread: "it reads no partitions" };
   const wrong = partitions.findIndex((each) => !isCount(each.rateIn) || !isCount(each.backlog));
   return wrong < 0 ? readings : { unread: `partition ${wrong} reads no numbers` };
 }

@@ -15,9 +15,9 @@ function demo(binary: string, ...args: string[]): { folder: string; command: Doc
 describeOnSystemsServer("docktor demo", ({ binary }) => {
   test("--json ends by itself with the contract's line, and leaves nothing behind", async () => {
     const { folder, command } = demo(binary, "--json");
-    await command.says("member-5 starts", 60_000);
-    // Five members, the server and its guard; what ends later is not in the way of what follows.
-    expect(processesWith(folder).length).toBeGreaterThanOrEqual(7);
+    await command.says("member-4 starts", 60_000);
+    // Four members, the server and its guard; what ends later is not in the way of what follows.
+    expect(processesWith(folder).length).toBeGreaterThanOrEqual(6);
     const { code, stdout, stderr } = await command.ended;
 
     expect(stdout.trimEnd().split("\n")).toHaveLength(1);
@@ -37,21 +37,22 @@ describeOnSystemsServer("docktor demo", ({ binary }) => {
     expect(result).toMatchObject({
       lost: 0,
       outOfOrder: 0,
-      scaleUps: 4,
-      scaleDowns: 4,
-      maxReplicas: 5,
     });
+    // By hand four members came, one of them first, and three left; then the scaler took one to three or more, and back.
+    expect(result["scaleUps"]).toBeGreaterThanOrEqual(3 + 2);
+    expect(result["scaleDowns"]).toBe((result["scaleUps"] ?? 0));
+    expect(result["maxReplicas"]).toBeGreaterThanOrEqual(4);
     expect(result["published"]).toBeGreaterThan(10_000);
     expect(result["processed"]).toBe(result["published"]);
     expect(result["duplicated"]).toBeLessThanOrEqual(8 * 2_048);
     expect(result["rebalances"]).toBeGreaterThanOrEqual(8);
-    expect(result["durationMs"]).toBeLessThan(60_000);
-    expect(stderr).toContain("PASSED: ");
+    expect(result["durationMs"]).toBeLessThan(90_000);
+    expect(stderr).toMatch(/PASSED: .*; the scaler added \d for the burst and took \d away; /);
     expect(code).toBe(0);
 
     expect(readdirSync(folder)).toEqual([]);
     await eventually("no process is left", () => processesWith(folder).length === 0);
-  }, 90_000);
+  }, 150_000);
 });
 
 describeOnNewestServer("docktor demo", ({ binary }) => {

@@ -59,7 +59,12 @@ function readings({ rate = 0, ...rest }: Given = {}): Readings {
 }
 
 /** So many partitions, of which so many share these messages. */
-function partitions(count: number, rate: number, backlog = 0, withWork = count): PartitionReadings[] {
+function partitions(
+  count: number,
+  rate: number,
+  backlog = 0,
+  withWork = count,
+): PartitionReadings[] {
   return Array.from({ length: count }, (_, i) =>
     i < withWork
       ? { rateIn: rate / withWork, backlog: backlog / withWork }
@@ -191,7 +196,9 @@ describe("whatever comes", () => {
           const before = played.filter(
             (each) => each.at < at && each.at > at - SETTINGS.windowMs && !each.step.failed,
           );
-          return before.every(({ decision }) => decision.action !== "up" || decision.target <= target);
+          return before.every(
+            ({ decision }) => decision.action !== "up" || decision.target <= target,
+          );
         });
       }),
     );
@@ -201,7 +208,8 @@ describe("whatever comes", () => {
     fc.assert(
       fc.property(steps, policies, (all, policy) =>
         play({ policy, actionsPerHour: 10 }, [...all, ...all, ...all]).every(
-          ({ memory }) => memory.wanted.length <= SETTINGS.maxReplicas + 1 && memory.actions.length <= 10,
+          ({ memory }) =>
+            memory.wanted.length <= SETTINGS.maxReplicas + 1 && memory.actions.length <= 10,
         ),
       ),
     );
@@ -210,9 +218,12 @@ describe("whatever comes", () => {
   test("more messages or a larger backlog never want fewer replicas", () => {
     const load = fc.record({ rate: fc.integer({ min: 1, max: 500 }), backlog: fc.nat(50_000) });
     const more = fc.record({ rate: fc.nat(100), backlog: fc.nat(10_000) });
-    const shares = fc.option(fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 32 }), {
-      nil: undefined,
-    });
+    const shares = fc.option(
+      fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 32 }),
+      {
+        nil: undefined,
+      },
+    );
     const ready = fc.integer({ min: 1, max: 20 });
     fc.assert(
       fc.property(load, more, shares, ready, (less, by, weights, current) => {
@@ -226,7 +237,9 @@ describe("whatever comes", () => {
           const service = new Service({ windowMs: 0 }, current);
           return service.after(0, readings({ rate, backlog, partitions: divided })).target;
         };
-        return wanted(less.rate + by.rate, less.backlog + by.backlog) >= wanted(less.rate, less.backlog);
+        return (
+          wanted(less.rate + by.rate, less.backlog + by.backlog) >= wanted(less.rate, less.backlog)
+        );
       }),
     );
   });
@@ -234,7 +247,10 @@ describe("whatever comes", () => {
 
 describe("by rates", () => {
   test("as many are wanted as keep up, and as many more as work the backlog off", () => {
-    const { target, demand, reason } = new Service().after(0, readings({ rate: 80, backlog: 4_000 }));
+    const { target, demand, reason } = new Service().after(
+      0,
+      readings({ rate: 80, backlog: 4_000 }),
+    );
     expect(demand).toMatchObject({ rateIn: 80, perReplica: 20, steady: 5 });
     expect(demand?.catchUp).toBeCloseTo((4_000 - 240) / (30 * 20));
     expect(target).toBe(12);
@@ -279,7 +295,10 @@ describe("by rates", () => {
   test("a partition that gets more than one replica can handle is named, and more of it wants no more", () => {
     const heated = (hot: number) => {
       const divided = [...partitions(31, 62), { rateIn: hot, backlog: 100 * hot }];
-      return new Service().after(0, readings({ rate: 62 + hot, backlog: 100 * hot, partitions: divided }));
+      return new Service().after(
+        0,
+        readings({ rate: 62 + hot, backlog: 100 * hot, partitions: divided }),
+      );
     };
     expect(heated(30).reason).toMatch(/partition 31 alone gets more than one replica can handle/);
     expect(heated(300).target).toBe(heated(30).target);
@@ -365,6 +384,7 @@ describe("bad readings", () => {
     ["NaN", { backlog: Number.NaN }],
     ["negative", { rateIn: { short: -1, long: 0 } }],
     ["infinite", { rateOut: Infinity }],
+    ["of no partition at all", { partitions: [] }],
     ["in a partition", { partitions: [{ rateIn: Number.NaN, backlog: 0 }] }],
   ])("that are %s are errors, and no zeros", (_name, given) => {
     const service = new Service({}, 5);
@@ -468,11 +488,30 @@ describe("a growth that gains nothing", () => {
     expect(service.after(5_000, stuck(60_000)).action).toBe("up");
   });
 
+  test("is not one for a single partition, whose backlog no other replica can work on", () => {
+    const hot = (backlog: number) => {
+      const divided = [...partitions(31, 62), { rateIn: 38, backlog }];
+      return readings({ rate: 100, rateOut: 82, backlog, partitions: divided });
+    };
+    const service = new Service({}, 2);
+    service.ready = service.after(0, hot(2_000)).target;
+    service.during(120_000, hot(4_000));
+    const busier = readings({
+      rate: 250,
+      rateOut: 82,
+      backlog: 9_000,
+      partitions: partitions(32, 250, 9_000),
+    });
+    expect(service.after(5_000, busier).action).toBe("up");
+  });
+
   test("is not one after which the backlog has gone", () => {
     const service = new Service({}, 2);
     service.ready = service.after(0, readings({ rate: 100, rateOut: 100, backlog: 2_000 })).target;
     service.during(120_000, readings({ rate: 100, rateOut: 100, backlog: 40 }));
-    expect(service.after(5_000, readings({ rate: 300, rateOut: 100, backlog: 900 })).action).toBe("up");
+    expect(service.after(5_000, readings({ rate: 300, rateOut: 100, backlog: 900 })).action).toBe(
+      "up",
+    );
   });
 });
 
@@ -514,14 +553,25 @@ describe("defects of docktor-Go", () => {
   const settings: Partial<PolicySettings> = { policy: { kind: "rules", rules: RULES } };
 
   test("the first decision, of which nothing is remembered, is one like any other", () => {
-    const decision = new Service(settings).after(0, ruled({ "queue.backlog": 900, "queue.rate_in": 1 }));
-    expect(decision).toMatchObject({ action: "up", current: 1, target: 4, reason: "queue.backlog > 500" });
+    const decision = new Service(settings).after(
+      0,
+      ruled({ "queue.backlog": 900, "queue.rate_in": 1 }),
+    );
+    expect(decision).toMatchObject({
+      action: "up",
+      current: 1,
+      target: 4,
+      reason: "queue.backlog > 500",
+    });
   });
 
   test("rules are honoured, any of those for more and all of those for fewer, with their steps", () => {
     const service = new Service({ ...settings, windowMs: 0 }, 8);
     const step = (backlog: number, rate: number): number => {
-      const decision = service.after(60_000, ruled({ "queue.backlog": backlog, "queue.rate_in": rate }));
+      const decision = service.after(
+        60_000,
+        ruled({ "queue.backlog": backlog, "queue.rate_in": rate }),
+      );
       return decision.target - decision.current;
     };
     expect(step(0, 300)).toBe(3);

@@ -38,11 +38,17 @@ describe("as many replicas as are strong enough", () => {
   test("are never more than twice as many for the sake of one partition or one member", () => {
     const part = fc.double({ min: 0.01, max: 1, noNaN: true });
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 256 }), part, part, part, (count, hottest, slowest, more) => {
-        const need = hottest + more * count;
-        const unevenly = replicasFor(need, count, { busiest: 1, hottest, slowest });
-        return unevenly <= replicasFor(2 * need, count);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 256 }),
+        part,
+        part,
+        part,
+        (count, hottest, slowest, more) => {
+          const need = hottest + more * count;
+          const unevenly = replicasFor(need, count, { busiest: 1, hottest, slowest });
+          return unevenly <= replicasFor(2 * need, count);
+        },
+      ),
     );
   });
 });

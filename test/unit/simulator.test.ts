@@ -17,7 +17,10 @@ const seesaw: MakePolicy = ({ maxReplicas }) => ({
   name: "seesaw",
   settings: "",
   intervalMs: 60_000,
-  begin: () => ({ now }) => maxReplicas - (Math.abs(now / 60_000) % 2),
+  begin:
+    () =>
+    ({ now }) =>
+      maxReplicas - (Math.abs(now / 60_000) % 2),
 });
 
 describe("the backlog of a partition", () => {
@@ -58,7 +61,10 @@ describe("chance", () => {
   });
 
   test("is the same from the same seed, and another from another", () => {
-    const drawn = (seed: string) => Array.from({ length: 9 }, createRandom(seed).next);
+    const drawn = (seed: string) => {
+      const random = createRandom(seed);
+      return Array.from({ length: 9 }, () => random.next());
+    };
     expect(drawn("7/a")).toEqual(drawn("7/a"));
     expect(drawn("7/a")).not.toEqual(drawn("7/b"));
   });
@@ -86,11 +92,14 @@ describe("the group", () => {
 });
 
 describe("a simulation", () => {
-  test.each(ALL)("of %s loses no message and adds none", (workload) => {
-    const { arrived, handled, backlog } = simulate({ workload, policy: seesaw });
-    expect(handled + backlog).toBe(arrived);
-    expect(arrived).toBeGreaterThan(100_000);
-  });
+  test.each<WorkloadName>(["dump", "outage", "day"])(
+    "of %s loses no message and adds none",
+    (workload) => {
+      const { arrived, handled, backlog } = simulate({ workload, policy: seesaw });
+      expect(handled + backlog).toBe(arrived);
+      expect(arrived).toBeGreaterThan(100_000);
+    },
+  );
 
   test("is the same from the same seed, and brings every policy the same messages", () => {
     const run = (policy: PolicyName, seed: number) => simulate({ workload: "day", policy, seed });
@@ -146,11 +155,14 @@ describe("docktor's policy, over all workloads", () => {
   test.each([
     [15, 0.01],
     [60, 0.03],
-  ])("with a start-up of %d s, is over the SLO for at most %d of the time, and costs no more than KEDA at its best", (seconds, most) => {
-    const ours = means("docktor", seconds * 1_000);
-    const keda = means("keda", seconds * 1_000);
-    expect(ours.overSlo).toBeLessThanOrEqual(most);
-    expect(ours.replicaHours).toBeLessThanOrEqual(keda.replicaHours);
-    expect(ours.reversals).toBeLessThanOrEqual(keda.reversals);
-  });
+  ])(
+    "with a start-up of %d s, is over the SLO for at most %d of the time, and costs no more than KEDA at its best",
+    (seconds, most) => {
+      const ours = means("docktor", seconds * 1_000);
+      const keda = means("keda", seconds * 1_000);
+      expect(ours.overSlo).toBeLessThanOrEqual(most);
+      expect(ours.replicaHours).toBeLessThanOrEqual(keda.replicaHours);
+      expect(ours.reversals).toBeLessThanOrEqual(keda.reversals);
+    },
+  );
 });

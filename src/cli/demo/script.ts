@@ -8,15 +8,17 @@ import type { Scene } from "./scene.ts";
 import type { Screen } from "../screen.ts";
 import { isShared, movedPartitions, type Watch } from "./watch.ts";
 
-const MOST_MEMBERS = 5;
+const MOST_MEMBERS = 4;
 /** For people to see what happened before the next thing does. */
-const PAUSE_MS = 3_500;
+const PAUSE_MS = 2_500;
 
 /** Who plays. */
 export interface Cast {
   readonly members: Members;
   readonly watch: Watch;
   readonly screen: Screen;
+  /** Publishes calmly and then in a burst; the promise within is resolved when the burst is over. */
+  readonly startPublishing: () => Promise<{ readonly burst: Promise<void> }>;
   /** Ends the publishing; resolves once every message is stored. */
   readonly stopPublishing: () => Promise<void>;
   readonly scene: Scene;

@@ -1,6 +1,7 @@
 /** The demo's verdict: what the oracle found, as numbers for programs and in words. */
 import type { Verdict } from "../../index.ts";
 import { count, duration, table } from "../format.ts";
+import type { Scaled } from "./scaling.ts";
 
 /** What `demo --json` prints; the names and their order are a contract. */
 export interface DemoResult {
@@ -25,7 +26,11 @@ export function passed({ lost, outOfOrder, sharedEpochs }: Verdict): boolean {
 }
 
 /** The verdict in words; `killed` is the member that was killed. */
-export function verdictLines(verdict: Verdict, result: DemoResult, killed: string): string[] {
+export function verdictLines(
+  verdict: Verdict,
+  result: DemoResult,
+  { killed, scaled }: { killed: string; scaled: Scaled },
+): string[] {
   const { published, processed, lost, duplicated, outOfOrder } = verdict;
   const again =
     duplicated === 0
@@ -46,6 +51,6 @@ export function verdictLines(verdict: Verdict, result: DemoResult, killed: strin
     ),
     ...verdict.findings.filter((finding) => !finding.startsWith("duplicated")),
     "",
-    `${passed(verdict) ? "PASSED" : "FAILED"}: ${result.rebalances} changes of the roster, up to ${result.maxReplicas} members, ${duration(result.durationMs)}`,
+    `${passed(verdict) ? "PASSED" : "FAILED"}: ${result.rebalances} changes of the roster, up to ${result.maxReplicas} members; the scaler added ${scaled.ups} for the burst and took ${scaled.downs} away; ${duration(result.durationMs)}`,
   ];
 }

@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 import { DocktorError, messageOf } from "../../errors.ts";
 import { LABEL } from "./docker-clone.ts";
 import type { ContainerSource } from "./docker-types.ts";
-import { fileName, statePath } from "./state-folder.ts";
+import { fileName, statePath } from "../state-folder.ts";
 
 /** A service's template. Its file holds the service's environment, secrets too: only its user may read it. */
 export class Template {

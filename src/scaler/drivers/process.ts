@@ -10,7 +10,7 @@ import { unlessAborted } from "./patience.ts";
 import { readCpu } from "./process-cpu.ts";
 import { ReplicaLog } from "./process-log.ts";
 import { ProcessReplica } from "./process-replica.ts";
-import { fileName, statePath } from "./state-folder.ts";
+import { fileName, statePath } from "../state-folder.ts";
 
 /** What to run, and how. */
 export interface ProcessDriverOptions {

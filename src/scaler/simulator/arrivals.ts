@@ -36,7 +36,8 @@ export class Arrivals {
     for (const { at, count } of dumps) if (at >= now && at < now + ms) shared += count;
     const hot = ((hotKey?.(now) ?? 0) * ms) / 1_000;
     for (let partition = 0; partition < backlogs.length; partition++) {
-      const expected = shared * (this.#weights[partition] ?? 0) + (partition === this.#hot ? hot : 0);
+      const expected =
+        shared * (this.#weights[partition] ?? 0) + (partition === this.#hot ? hot : 0);
       const count = this.#random.poisson(expected);
       backlogs[partition]?.add(now, count);
       this.#counts[partition] = (this.#counts[partition] ?? 0) + count;

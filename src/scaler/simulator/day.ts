@@ -55,7 +55,7 @@ function habit(hour: number): number {
   const [until, later] = HABITS[next] ?? [24, 60];
   const [since, earlier] = HABITS[next - 1] ?? [0, 60];
   if (until === since) return later;
-  return earlier + ((later - earlier) * Math.min(1, (hour - since) / (until - since)));
+  return earlier + (later - earlier) * Math.min(1, (hour - since) / (until - since));
 }
 
 /** A factor that wanders about 1, drawn in advance so that it is the same whoever asks. */

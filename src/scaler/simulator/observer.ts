@@ -88,7 +88,9 @@ export class Observer {
       rateIn,
       rateOut,
       perReplica:
-        busyS === 0 ? undefined : (handled / busyS) * Math.max(0.5, 1 + error * this.#random.normal()),
+        busyS === 0
+          ? undefined
+          : (handled / busyS) * Math.max(0.5, 1 + error * this.#random.normal()),
       slowest: this.#slowest(latest, long),
       partitions: latest.arrived.map((count, i) => ({
         rateIn: (count - (long.arrived[i] ?? 0)) / seconds(long),

@@ -55,9 +55,7 @@ export function simulate(options: SimulateOptions): Simulated {
   const chance = (of: string): Random => createRandom(`${seed}/${workload}/${of}`);
   const traffic = named(WORKLOADS, workload, "workload").traffic(chance("traffic"));
   const make =
-    typeof options.policy === "string"
-      ? named(POLICIES, options.policy, "policy")
-      : options.policy;
+    typeof options.policy === "string" ? named(POLICIES, options.policy, "policy") : options.policy;
   const policy = make(service);
   const scored = play(traffic, policy, service, chance);
   return { workload, policy: policy.name, seed, startUpMs: service.startUpMs, ...scored };

@@ -10,9 +10,9 @@ export interface Span {
 export interface Traffic {
   readonly durationMs: number;
   /** Messages per second that are to be expected at that time, over all keys. */
-  rate(now: number): number;
+  readonly rate: (now: number) => number;
   /** Messages per second of one more key, which has them all to itself. */
-  hotKey?(now: number): number;
+  readonly hotKey?: (now: number) => number;
   /** Messages that come in all at once. */
   readonly dumps?: readonly { readonly at: number; readonly count: number }[];
   /** When nothing can be read. */
@@ -20,7 +20,7 @@ export interface Traffic {
   /** When a replica crashes. */
   readonly crashes?: readonly number[];
   /** How fast replicas are at that time, as a part of how fast they are by themselves. */
-  speed?(now: number): number;
+  readonly speed?: (now: number) => number;
   /** Which part of the replicas is half as fast as the others. */
   readonly slow?: number;
 }

@@ -81,7 +81,8 @@ export const WORKLOADS: Readonly<Record<WorkloadName, Workload>> = {
     }),
   },
   "hot-partition": {
-    about: "180 msg/s, and one key with 24 msg/s, for a minute with 45: more than one replica can do",
+    about:
+      "180 msg/s, and one key with 24 msg/s, for a minute with 45: more than one replica can do",
     traffic: (random) => {
       const from = random.between(30, 80) * MINUTE_MS;
       return {
@@ -111,7 +112,8 @@ export const WORKLOADS: Readonly<Record<WorkloadName, Workload>> = {
     }),
   },
   day: {
-    about: "a day in three hours: night, morning, noon, evening, with noise, spikes, a pause of the producers, crashes and a slow spell",
+    about:
+      "a day in three hours: night, morning, noon, evening, with noise, spikes, a pause of the producers, crashes and a slow spell",
     traffic: dayInTheLife,
   },
 };
@@ -124,8 +126,7 @@ function wave(
 ): (now: number) => number {
   const phase = random.between(0, 2 * Math.PI);
   // Before it begins, the rate stands still.
-  return (now) =>
-    mean + amplitude * Math.sin(phase + (2 * Math.PI * Math.max(0, now)) / periodMs);
+  return (now) => mean + amplitude * Math.sin(phase + (2 * Math.PI * Math.max(0, now)) / periodMs);
 }
 
 function clamp(value: number, least: number, most: number): number {

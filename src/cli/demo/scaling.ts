@@ -1,0 +1,114 @@
+/** The demo's last act: the scaler drives members from one up through a burst, and back to one. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { DecisionLog, type GroupStatus, loadConfig, type Report, Scaler } from "../../index.ts";
+import { plural } from "../format.ts";
+import type { Cast } from "./script.ts";
+import type { Scene } from "./scene.ts";
+
+const MAIN = fileURLToPath(new URL("../main.js", import.meta.url));
+
+/** A member handles four messages at a time, 8 ms each: some 480 a second. */
+const PROCESS_TIME_MS = 8;
+const MEMBER_CONCURRENCY = 4;
+const MOST_MEMBERS = 5;
+
+/** What the act publishes, in messages a second; a burst comes after a while of calm. */
+export const CALM_RATE = 300;
+export const BURST = { rate: 1_500, intervalMs: 16_000, durationMs: 9_000 };
+
+/** What the scaler did. */
+export interface Scaled {
+  /** Members that it has started after the first, and that it has let go. */
+  readonly ups: number;
+  readonly downs: number;
+}
+
+/** Plays the act, which ends with one member, nothing published any more, and nothing waiting. */
+export async function playScaling(cast: Cast): Promise<Scaled> {
+  const { scene, screen, watch, signal } = cast;
+  const tally = { ups: 0, downs: 0 };
+  const stop = new AbortController();
+  const scaler = new Scaler({
+    config: loadConfig(configure(scene)),
+    log: new DecisionLog(join(scene.folder, "decisions.jsonl")),
+    dryRun: false,
+    observer: {
+      report: ({ decision }: Report) => {
+        const { action, current, target, reason } = decision;
+        if (action === "hold") return;
+        // The first one is there from the start.
+        if (action === "up") tally.ups += target - Math.max(1, current);
+        else tally.downs += current - target;
+        screen.say(`the scaler: ${current} → ${target}, as ${reason}`);
+      },
+      trouble: (_service, message) => screen.say(`the scaler: ${message}`),
+      standsBy: () => {},
+      leads: () => {},
+      reloaded: () => {},
+    },
+  });
+  screen.say(`now the scaler decides: from 1 to ${MOST_MEMBERS} members, by what comes in and what waits`);
+  const scaling = scaler.run(AbortSignal.any([signal, stop.signal]));
+  try {
+    await watch.until((status) => sizeOf(status) === 1, signal);
+    screen.say(`one member; ${CALM_RATE} messages a second, and soon ${BURST.rate}`);
+    const { burst } = await cast.startPublishing();
+    await watch.until((status) => sizeOf(status) > 2, signal);
+    await burst;
+    screen.say("the burst is over");
+    await watch.until((status) => sizeOf(status) === 1 && status.members.length === 1, signal);
+    await cast.stopPublishing();
+    await watch.until(({ totals }) => totals.lag === 0, signal);
+    screen.say(`back to one member: ${plural(tally.ups, "member")} came and ${tally.downs} went`);
+    return tally;
+  } finally {
+    stop.abort();
+    await scaling;
+  }
+}
+
+/** Writes the act's `docktor.yaml`; JSON is YAML. */
+function configure({ url, stream, subject, group, ttlMs, folder, recordPath }: Scene): string {
+  const consume = {
+    record: recordPath,
+    "session-ttl-ms": ttlMs,
+    "process-time-ms": PROCESS_TIME_MS,
+    "member-concurrency": MEMBER_CONCURRENCY,
+    "log-level": "warn",
+  };
+  const service = {
+    name: "scaled",
+    min_replicas: 1,
+    max_replicas: MOST_MEMBERS,
+    metrics_window: "2s",
+    check_interval: "1s",
+    slo: "2s",
+    catch_up: "5s",
+    scale_down_window: "4s",
+    cooldown: { down: "1s" },
+    replica_rate: (MEMBER_CONCURRENCY * 1_000) / PROCESS_TIME_MS,
+    actions_per_hour: 1_000,
+    target: {
+      driver: "process",
+      command: [
+        process.execPath,
+        MAIN,
+        "consume",
+        ...Object.entries(consume).map(([name, value]) => `--${name}=${value}`),
+      ],
+      env: { NATS_URL: url, STREAM_NAME: stream, SUBJECT_PREFIX: subject, GROUP: group },
+      log_folder: folder,
+    },
+    queue: { kind: "nats", url, stream, consumer: group, subject },
+  };
+  const file = join(folder, "docktor.yaml");
+  writeFileSync(file, JSON.stringify({ version: "1", services: [service] }, undefined, 2));
+  return file;
+}
+
+/** How many members have not been told to leave. */
+function sizeOf({ members }: GroupStatus): number {
+  return members.filter(({ state }) => state === "active").length;
+}
