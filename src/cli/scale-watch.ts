@@ -107,7 +107,7 @@ function forPeople(screen: Screen, log: Logger): ScalerObserver {
       const { decision, service } = report;
       // What goes on as before is told once.
       const gist = `${decision.action} ${decision.target} ${decision.rails.join()}`;
-      if (decision.action === "hold" && told.get(service) === gist) return;
+      if ((decision.action === "hold" || report.dryRun) && told.get(service) === gist) return;
       told.set(service, gist);
       if (screen.isLive) screen.line(line);
       else print(line);

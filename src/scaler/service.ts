@@ -89,7 +89,7 @@ export class Service {
         ...situation,
         now: this.#clock.now(),
       });
-      this.#memory = memory;
+      this.#memory = this.config.dryRun ? unacted(memory) : memory;
       this.#tell(decision, situation, sample, replicas);
       await this.#act(decision, crews, signal);
     } catch (error) {
@@ -186,11 +186,18 @@ export class Service {
       policy: policy.kind,
     });
     // One line each time that something else is decided, or for another cause: not one for every look at rest.
-    const gist = JSON.stringify([decision.action, decision.target, decision.rails, "unread" in situation.readings]);
-    if (decision.action === "hold" && gist === this.#logged) return;
+    const unread = "unread" in situation.readings;
+    const gist = JSON.stringify([decision.action, decision.target, decision.rails, unread]);
+    if ((decision.action === "hold" || dryRun) && gist === this.#logged) return;
     this.#logged = gist;
     log.append(decisionEntry({ at, service: name, policy: policy.kind, dryRun, decision, situation }));
   }
+}
+
+/** What is remembered where nothing was done. */
+function unacted(memory: Memory): Memory {
+  const { actions, lastUpAt, lastDownAt, growth } = NO_MEMORY;
+  return { ...memory, actions, lastUpAt, lastDownAt, growth };
 }
 
 /** The mean over those that told; undefined when none has. */
