@@ -30,7 +30,7 @@ export interface Demand {
   readonly steady: number;
   /** Replicas for the backlog. */
   readonly catchUp: number;
-  /** Both, a partition counting as one replica at most: no more than one can work on it. */
+  /** Both, a partition counting for no more than one replica can do: no other can work on it. */
   readonly need: number;
   /** How many replicas have that strength, given how partitions are shared among them. */
   readonly replicas: number;
@@ -76,7 +76,9 @@ export function demandOf(readings: Readings, perReplica: number, settings: Deman
       slowest: undefined,
     };
   }
-  const needs = terms.map((each) => Math.min(1, each.steady + each.catchUp));
+  // Of a replica that is busy all the time; those that are counted have time to spare.
+  const one = 1 / utilization;
+  const needs = terms.map((each) => Math.min(one, each.steady + each.catchUp));
   const need = sum(needs);
   const uneven = {
     busiest: Math.max(1, BUSIEST / utilization),
