@@ -32,8 +32,12 @@ const HEARTBEATS = 3;
 const HEARTBEAT_MS_PER_PARTITION = 5;
 const LONGEST_HEARTBEAT_MS = 5_000;
 
-/** How many bytes of messages a member holds altogether; of each partition at least one message, however large. */
-const MOST_BYTES = 64 * 1_024 * 1_024;
+/**
+ * How many bytes of messages a member holds altogether; of each partition at least one message, however large. Half of what
+ * nats-server holds for a connection that does not read (`max_pending`, 64 MiB): it cuts one that has asked for more
+ * when its thread is blocked for a while.
+ */
+const MOST_BYTES = 32 * 1_024 * 1_024;
 
 /** What the pumps need. */
 export interface WorkloadOptions {
