@@ -1,5 +1,4 @@
 /** `docktor demo`: the whole system at work, on a nats-server of its own. */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import {
   createPacer,
@@ -11,12 +10,7 @@ import {
 } from "../index.ts";
 import { Members } from "./demo/members.ts";
 import { Scene } from "./demo/scene.ts";
-import {
-  BURST as SCALED_BURST,
-  CALM_RATE,
-  playScaling,
-  type Scaled,
-} from "./demo/scaling.ts";
+import { playScaling, type Scaled } from "./demo/scaling.ts";
 import { type Cast, play } from "./demo/script.ts";
 import { passed, verdictLines } from "./demo/verdict.ts";
 import { Watch } from "./demo/watch.ts";
@@ -108,7 +102,7 @@ async function demo({ json }: Flags): Promise<void> {
 
 /** Plays the demo; resolves with what was published, the member that was killed, and what the scaler did. */
 async function performed(
-  cast: Omit<Cast, "startPublishing" | "stopPublishing">,
+  cast: Omit<Cast, "publishAt" | "stopPublishing">,
   breakOff: (error: Error) => void,
 ): Promise<{ published: PublishedMessage[]; killed: string; scaled: Scaled }> {
   const { scene, watch, screen, signal } = cast;
@@ -151,9 +145,9 @@ async function performed(
   const whole: Cast = {
     ...cast,
     stopPublishing: () => stopPublishing(),
-    startPublishing: async () => {
-      publishAt({ rate: CALM_RATE, burst: SCALED_BURST });
-      return { burst: sleep(SCALED_BURST.intervalMs, undefined, { signal }) };
+    publishAt: async (pace) => {
+      await stopPublishing();
+      publishAt(pace);
     },
   };
   const killed = await Promise.race([play(whole), broken]);

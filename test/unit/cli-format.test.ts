@@ -230,6 +230,7 @@ describe("the demo's screen", () => {
 });
 
 describe("the demo's verdict", () => {
+  const scaled = { ups: 3, downs: 3 };
   const good = {
     published: 10,
     processed: 10,
@@ -255,8 +256,10 @@ describe("the demo's verdict", () => {
 
   test("passes with duplicates, and says whose", () => {
     expect(passed(good)).toBe(true);
-    const text = verdictLines(good, result, "member-4").join("\n");
-    expect(text).toContain("PASSED: 8 changes of the roster, up to 5 members, 30.0 s");
+    const text = verdictLines(good, result, { killed: "member-4", scaled }).join("\n");
+    expect(text).toContain(
+      "PASSED: 8 changes of the roster, up to 5 members; the scaler added 3 for the burst and took 3 away; 30.0 s",
+    );
     expect(text).toContain("member-4 was killed before it could commit them");
     expect(text).not.toContain("partition 1");
   });
@@ -264,7 +267,7 @@ describe("the demo's verdict", () => {
   test.each([{ lost: 1 }, { outOfOrder: 1 }, { sharedEpochs: 1 }])("fails with %j", (flaw) => {
     const bad = { ...good, ...flaw, findings: ["the finding"] };
     expect(passed(bad)).toBe(false);
-    expect(verdictLines(bad, result, "member-4")).toContain("the finding");
-    expect(verdictLines(bad, result, "member-4").at(-1)).toMatch(/^FAILED/);
+    expect(verdictLines(bad, result, { killed: "member-4", scaled })).toContain("the finding");
+    expect(verdictLines(bad, result, { killed: "member-4", scaled }).at(-1)).toMatch(/^FAILED/);
   });
 });

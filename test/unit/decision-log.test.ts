@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { decisionTable } from "../../src/cli/explain.ts";
 import type { DocktorError } from "../../src/errors.ts";
 import type { Decision } from "../../src/scaler/decision.ts";
@@ -143,9 +143,11 @@ describe("the path", () => {
   test.each([
     [{ XDG_STATE_HOME: "/var/state" }, "/var/state/docktor/decisions.jsonl"],
     [{ XDG_STATE_HOME: "state" }, join(homedir(), ".local/state/docktor/decisions.jsonl")],
-    [{}, join(homedir(), ".local/state/docktor/decisions.jsonl")],
+    [{ XDG_STATE_HOME: undefined }, join(homedir(), ".local/state/docktor/decisions.jsonl")],
   ])("with %j is %s", (environment, path) => {
-    expect(decisionLogPath(environment)).toBe(path);
+    vi.stubEnv("XDG_STATE_HOME", environment.XDG_STATE_HOME);
+    expect(decisionLogPath()).toBe(path);
+    vi.unstubAllEnvs();
   });
 });
 

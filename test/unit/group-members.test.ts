@@ -40,10 +40,17 @@ describe("a member", () => {
 
   test("is restarting for as long as its place is kept, with a session or without", async () => {
     const { leases, sessions } = await group({ a: "restarting" });
-    const expected = [{ id: "a", state: "restarting", startedAt: 7 }];
-    expect(await readMembers(leases, sessions)).toEqual(expected);
+    const expected = [{ id: "a", state: "restarting", startedAt: 7, incarnation: "a-1" }];
+    expect(await readMembers(leases, sessions)).toMatchObject(expected);
     await sessions.write("a", { incarnation: "a-1" }, ABSENT);
-    expect(await readMembers(leases, sessions)).toEqual(expected);
+    expect(await readMembers(leases, sessions)).toMatchObject(expected);
+  });
+
+  test("tells what it has done, as its session says", async () => {
+    const { leases, sessions } = await group({ a: "active" });
+    const work = { processed: 12, busyMs: 345 };
+    await sessions.write("a", { incarnation: "a-1", work }, ABSENT);
+    expect(await readMembers(leases, sessions)).toMatchObject([{ id: "a", work }]);
   });
 
   test.each([
@@ -52,7 +59,7 @@ describe("a member", () => {
   ])("does not live by a session %s", async (_what, session) => {
     const { leases, sessions } = await group({ a: "active" });
     await sessions.write("a", session, ABSENT);
-    expect(await readMembers(leases, sessions)).toEqual([{ id: "a", state: "dead", startedAt: 7 }]);
+    expect(await readMembers(leases, sessions)).toMatchObject([{ id: "a", state: "dead", startedAt: 7 }]);
   });
 
   test("is dead when the bucket of sessions is gone", async () => {

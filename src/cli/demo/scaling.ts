@@ -1,6 +1,7 @@
 /** The demo's last act: the scaler drives members from one up through a burst, and back to one. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { DecisionLog, type GroupStatus, loadConfig, type Report, Scaler } from "../../index.ts";
 import { plural } from "../format.ts";
@@ -14,9 +15,11 @@ const PROCESS_TIME_MS = 8;
 const MEMBER_CONCURRENCY = 4;
 const MOST_MEMBERS = 5;
 
-/** What the act publishes, in messages a second; a burst comes after a while of calm. */
-export const CALM_RATE = 300;
-export const BURST = { rate: 1_500, intervalMs: 16_000, durationMs: 9_000 };
+/** What the act publishes, in messages a second: a burst after a while of calm. */
+const CALM_RATE = 300;
+const CALM_MS = 5_000;
+const BURST_RATE = 1_500;
+const BURST_MS = 10_000;
 
 /** What the scaler did. */
 export interface Scaled {
@@ -53,10 +56,12 @@ export async function playScaling(cast: Cast): Promise<Scaled> {
   const scaling = scaler.run(AbortSignal.any([signal, stop.signal]));
   try {
     await watch.until((status) => sizeOf(status) === 1, signal);
-    screen.say(`one member; ${CALM_RATE} messages a second, and soon ${BURST.rate}`);
-    const { burst } = await cast.startPublishing();
-    await watch.until((status) => sizeOf(status) > 2, signal);
-    await burst;
+    screen.say(`one member; ${CALM_RATE} messages a second, and soon ${BURST_RATE}`);
+    await cast.publishAt({ rate: CALM_RATE });
+    await sleep(CALM_MS, undefined, { signal });
+    await cast.publishAt({ rate: BURST_RATE });
+    await sleep(BURST_MS, undefined, { signal });
+    await cast.publishAt({ rate: CALM_RATE });
     screen.say("the burst is over");
     await watch.until((status) => sizeOf(status) === 1 && status.members.length === 1, signal);
     await cast.stopPublishing();

@@ -1,6 +1,6 @@
 /** What happens in the demo, one thing after the other. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { GroupStatus } from "../../index.ts";
+import type { GroupStatus, Pace } from "../../index.ts";
 import { duration, plural } from "../format.ts";
 import { totalsLine } from "../group-table.ts";
 import type { Members } from "./members.ts";
@@ -17,8 +17,8 @@ export interface Cast {
   readonly members: Members;
   readonly watch: Watch;
   readonly screen: Screen;
-  /** Publishes calmly and then in a burst; the promise within is resolved when the burst is over. */
-  readonly startPublishing: () => Promise<{ readonly burst: Promise<void> }>;
+  /** Publishes at this pace from now on. */
+  readonly publishAt: (pace: Pace) => Promise<void>;
   /** Ends the publishing; resolves once every message is stored. */
   readonly stopPublishing: () => Promise<void>;
   readonly scene: Scene;
