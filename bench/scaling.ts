@@ -5,11 +5,13 @@
  * SEEDS and GRID_SEEDS say on how many seeds; they are none of those that docktor's policy was tuned on.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
-import { POLICIES } from "../src/scaler/simulator/policies/policies.ts";
+import { POLICIES, type PolicyName } from "../src/scaler/simulator/policies/policies.ts";
+import type { MakePolicy } from "../src/scaler/simulator/policies/policy.ts";
+import type { Service } from "../src/scaler/simulator/service.ts";
 import { best, FAMILIES, type Setting } from "./scaling/grid.ts";
 import { measure } from "./scaling/measure.ts";
-import type { MakePolicy } from "../src/scaler/simulator/policies/policy.ts";
 import type { Results } from "./scaling/results.ts";
+import { TRIED, VARIANTS } from "./scaling/variants.ts";
 
 const { SEEDS = "24", GRID_SEEDS = "8" } = process.env;
 const FIRST_SEED = 101;
@@ -20,23 +22,27 @@ const gridSeeds = seeds.slice(0, Number(GRID_SEEDS));
 
 const grids = FAMILIES.map(({ name: family, settings }) => ({
   family,
-  settings: settings.map((make) => both(make, gridSeeds)),
+  settings: settings.map((make) => withoutWorkloads(both(make, gridSeeds))),
 }));
-const named = Object.entries(POLICIES).map(([name, make]): [string, Setting] => [
-  name,
-  both(make, seeds),
-]);
+const policies = byName(Object.keys(POLICIES), (name) => both(POLICIES[name as PolicyName], seeds));
+const variants = byName(Object.keys(VARIANTS), (variant) => {
+  console.log(`with ${variant}:`);
+  return byName(TRIED, (name) =>
+    withoutWorkloads(both(POLICIES[name as PolicyName], gridSeeds, VARIANTS[variant])),
+  );
+});
 const results: Results = {
   seeds: seeds.length,
   gridSeeds: gridSeeds.length,
-  policies: Object.fromEntries(named),
+  policies,
+  variants,
   grids,
 };
 mkdirSync("bench/results", { recursive: true });
 writeFileSync("bench/results/scaling.json", `${JSON.stringify(results, rounded, 1)}\n`);
 
 // The policies' names stand for rivals at their best.
-const shown = new Set(named.map(([, setting]) => setting[0]?.policy));
+const shown = new Set(Object.values(policies).map(([first]) => first?.policy));
 for (const { family, settings } of grids) {
   const found = best(settings)[0]?.policy;
   if (family === "docktor" || shown.has(found)) continue;
@@ -44,14 +50,22 @@ for (const { family, settings } of grids) {
   process.exitCode = 1;
 }
 
-function both(make: MakePolicy, on: readonly number[]): Setting {
-  const outcomes = START_UPS.map((startUpS) => measure(make, startUpS, on));
+function both(make: MakePolicy, on: readonly number[], changed?: Partial<Service>): Setting {
+  const outcomes = START_UPS.map((startUpS) => measure(make, startUpS, on, changed));
   for (const { policy, startUpS, all } of outcomes) {
     const late = all.overSlo.mean.toFixed(2).padStart(6);
     const replicas = all.replicas.mean.toFixed(1).padStart(5);
     console.log(`${late} % too late, ${replicas} replicas, start-up ${startUpS} s: ${policy}`);
   }
   return outcomes;
+}
+
+function withoutWorkloads(setting: Setting): Setting {
+  return setting.map((outcome) => ({ ...outcome, workloads: {} }));
+}
+
+function byName<T>(names: readonly string[], of: (name: string) => T): Record<string, T> {
+  return Object.fromEntries(names.map((name) => [name, of(name)]));
 }
 
 /** Figures with four digits are more than they are worth. */

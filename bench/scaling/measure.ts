@@ -1,6 +1,6 @@
 /** One policy over all workloads and seeds. */
 import type { MakePolicy } from "../../src/scaler/simulator/policies/policy.ts";
-import { SERVICE } from "../../src/scaler/simulator/service.ts";
+import { SERVICE, type Service } from "../../src/scaler/simulator/service.ts";
 import { simulate, type Simulated } from "../../src/scaler/simulator/simulate.ts";
 import { WORKLOADS, type WorkloadName } from "../../src/scaler/simulator/workloads.ts";
 import { type Estimate, estimate } from "./estimate.ts";
@@ -28,28 +28,29 @@ export interface Outcome {
   readonly startUpS: number;
   /** Each workload counting the same. */
   readonly all: Figures;
-  readonly workloads: Readonly<Record<string, Figures>>;
+  /** Each workload by itself; none where nobody asks. */
+  readonly workloads: Readonly<Partial<Record<WorkloadName, Figures>>>;
 }
 
-/** Simulates it. */
-export function measure(make: MakePolicy, startUpS: number, seeds: readonly number[]): Outcome {
-  const service = { startUpMs: startUpS * 1_000 };
+/** Simulates it, the service being as it is but for what is changed. */
+export function measure(
+  make: MakePolicy,
+  startUpS: number,
+  seeds: readonly number[],
+  changed: Partial<Service> = {},
+): Outcome {
+  const service = { ...changed, startUpMs: startUpS * 1_000 };
   // Of each seed, all workloads.
   const runs = seeds.map((seed) =>
     ALL.map((workload) => simulate({ workload, policy: make, seed, service })),
   );
   const { name: policy, settings } = make({ ...SERVICE, ...service });
-  const workloads = ALL.map((name, i): [string, Figures] => [
+  const workloads = ALL.map((name, i): [WorkloadName, Figures] => [
     name,
     figures(runs.map((each) => each.slice(i, i + 1))),
   ]);
-  return {
-    policy,
-    settings,
-    startUpS,
-    all: figures(runs),
-    workloads: Object.fromEntries(workloads),
-  };
+  const all = figures(runs);
+  return { policy, settings, startUpS, all, workloads: Object.fromEntries(workloads) };
 }
 
 /** The figures, from some simulations of each seed. */

@@ -29,7 +29,7 @@ export function page(results: Results): string {
       ),
     ]),
     "### By workload",
-    "Too late, in per cent, and replicas on average.",
+    "Too late, in per cent; replicas on average.",
     ...startUps.flatMap((startUpS) => [
       `Start-up ${startUpS} s:`,
       workloadTable(
@@ -47,6 +47,9 @@ export function page(results: Results): string {
     ),
     "## What is not",
     "- Handlers take the same time for every message, and a replica's rate does not depend on how many there are: no common database behind them slows down as they grow.\n- Rivals scale docktor's group, with its cheap hand-overs. A Kafka group, or a Flink job that restarts, would pay more for each action.\n- HPA sees a processor that is as busy as its replica. Of handlers that wait for something else it would see less.\n- There are no limits of the platform: a new replica always finds room.\n- Flink's autoscaler runs with windows as short as docktor's, and not with its defaults, which are for jobs that must restart: 15 minutes, and 30 to catch up.\n- It is a model. What docktor does with real processes and containers is for the tests to say.",
+    "## Other services",
+    `The same policies with the same settings, where something is different: too late, in per cent; replicas. ${gridSeeds} seeds.`,
+    ...startUps.flatMap((startUpS) => [`Start-up ${startUpS} s:`, variantTable(results, startUpS)]),
     "## How rivals are set",
     `Each was tried with the settings below, on ${gridSeeds} of the same seeds: of those that are late for at most ${Object.entries(
       GATE,
@@ -90,9 +93,28 @@ function workloadTable(all: readonly Named[]): string {
       ...all.map(([, { workloads }]) => {
         const figures = workloads[workload];
         if (figures === undefined) return "";
-        return `${figures.overSlo.mean.toFixed(2)}, ${figures.replicas.mean.toFixed(1)}`;
+        return `${figures.overSlo.mean.toFixed(2)}; ${figures.replicas.mean.toFixed(1)}`;
       }),
     ]),
+  );
+}
+
+function variantTable({ policies, variants }: Results, startUpS: number): string {
+  const tried = Object.keys(Object.values(variants)[0] ?? {});
+  const row = (called: string, settings: Readonly<Record<string, Setting>>): string[] => [
+    called,
+    ...tried.flatMap((name) =>
+      at(settings[name] ?? [], startUpS).map(
+        ({ all }) => `${all.overSlo.mean.toFixed(2)}; ${all.replicas.mean.toFixed(1)}`,
+      ),
+    ),
+  ];
+  return table(
+    ["", ...tried.map((name) => `\`${name}\``)],
+    [
+      row("as above", policies),
+      ...Object.entries(variants).map(([called, settings]) => row(called, settings)),
+    ],
   );
 }
 

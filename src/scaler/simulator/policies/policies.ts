@@ -24,7 +24,7 @@ export const POLICIES: Readonly<Record<PolicyName, MakePolicy>> = {
   "keda-10": keda(10, { scaleDownPct: 100 }),
   // As AWS advises: as many messages as a replica handles within the SLO.
   "keda-aws": keda(400, { scaleDownPct: 100 }),
-  "hpa-cpu": hpaCpu(40, { scaleDownPct: 100 }),
+  "hpa-cpu": hpaCpu(35, { scaleDownPct: 100 }),
   flink: flink(0.4, 0.1),
   "docktor-go": seedRules(),
   fixed: fixed(),
