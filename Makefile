@@ -116,6 +116,10 @@ run-publisher: build ## Publish RATE=100 messages a second; BURST=1 adds bursts
 	node dist/cli/main.js publish --rate $(RATE) $(if $(BURST),--burst-rate $(BURST_RATE) \
 	  --burst-interval $(BURST_INTERVAL) --burst-duration $(BURST_DURATION))
 
+.PHONY: scale-watch
+scale-watch: build ## Scale the services of docktor.yaml, which docktor config init writes
+	node dist/cli/main.js scale-watch
+
 .PHONY: nats
 nats: ## Run a local nats-server with JetStream in the foreground, data in .cache/nats
 	@scripts/nats.sh

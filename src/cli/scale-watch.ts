@@ -104,9 +104,9 @@ function forPeople(screen: Screen, log: Logger): ScalerObserver {
       latest.set(report.service, report);
       if (screen.isLive) screen.show(["", ...servicesTable([...latest.values()])]);
       const line = actionLine(report);
-      const { decision, service } = report;
+      const { decision, service, failing } = report;
       // What goes on as before is told once.
-      const gist = `${decision.action} ${decision.target} ${decision.rails.join()}`;
+      const gist = `${decision.action} ${decision.target} ${decision.rails.join()} ${failing.length}`;
       if ((decision.action === "hold" || report.dryRun) && told.get(service) === gist) return;
       told.set(service, gist);
       if (screen.isLive) screen.line(line);

@@ -12,18 +12,23 @@ export function surroundingChecks({ services }: ScalerConfig): Check[] {
 
 function queueChecks({ name, queue }: ServiceConfig): Check[] {
   if (queue === undefined) return [];
-  const reader = createQueue(queue);
   return [
     {
       name: `${name}: server`,
       run: async () => {
-        await reader.connect();
-        return "answers";
+        const reader = createQueue(queue);
+        try {
+          await reader.connect();
+          return "answers";
+        } finally {
+          await reader.close();
+        }
       },
     },
     {
       name: `${name}: queue`,
       run: async () => {
+        const reader = createQueue(queue);
         try {
           await reader.connect();
           return await reader.validate();

@@ -19,7 +19,7 @@ export function decide(
   situation: Situation,
 ): { decision: Decision; memory: Memory } {
   const { replicas, now } = situation;
-  const current = replicas.ready + replicas.starting;
+  const current = replicas.ready + replicas.starting + replicas.failing;
   const readings = checked(situation.readings);
   if ("unread" in readings) return unread(settings, memory, situation, current, readings);
   const seen = taught(memory, situation, readings);

@@ -35,8 +35,10 @@ export interface Unread {
 export interface Replicas {
   /** Those that handle messages. */
   readonly ready: number;
-  /** Those that were started and are not there yet; not those that keep failing, as nobody waits for them. */
+  /** Those that were started and are not there yet. */
   readonly starting: number;
+  /** Those that keep ending by themselves: more of them would do so, too, and nobody waits for them. */
+  readonly failing: number;
   /** Those that are about to leave. */
   readonly draining: number;
 }

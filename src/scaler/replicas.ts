@@ -45,18 +45,19 @@ export function counted(
   const draining = crews.filter(isLeaving);
   const staying = crews.filter((crew) => !isLeaving(crew));
   const running = staying.filter(({ replica }) => replica.state === "running");
-  if (members === undefined) {
-    const starting = staying.length - running.length;
-    return { ready: running.length, starting, draining: draining.length };
-  }
+  const failing = staying.filter(({ replica }) => replica.state === "failed").length;
+  const all = (ready: number): Replicas => {
+    const starting = staying.length - failing - ready;
+    return { ready, starting, failing, draining: draining.length };
+  };
+  if (members === undefined) return all(running.length);
   const known = running.filter(({ member }) => member !== undefined);
   const unknown = running.filter(
     ({ replica, member }) => member === undefined && replica.memberId === undefined,
   );
   const taken = new Set(crews.flatMap(({ member }) => (member === undefined ? [] : [member.id])));
   const others = members.filter(({ id, state }) => state === "active" && !taken.has(id));
-  const ready = known.length + Math.min(unknown.length, others.length);
-  return { ready, starting: staying.length - ready, draining: draining.length };
+  return all(known.length + Math.min(unknown.length, others.length));
 }
 
 /**

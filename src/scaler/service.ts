@@ -50,7 +50,7 @@ export class Service {
   readonly #leaving = new Map<string, Promise<void>>();
   #memory: Memory = NO_MEMORY;
   #samples: QueueSample[] = [];
-  #replicas: Replicas = { ready: 0, starting: 0, draining: 0 };
+  #replicas: Replicas = { ready: 0, starting: 0, failing: 0, draining: 0 };
   #logged = "";
 
   constructor(config: ServiceConfig, options: ServiceOptions) {
@@ -160,8 +160,8 @@ export class Service {
   }
 
   #holding(reason: string): Decision {
-    const { ready, starting } = this.#replicas;
-    const current = ready + starting;
+    const { ready, starting, failing } = this.#replicas;
+    const current = ready + starting + failing;
     return { action: "hold", current, target: current, reason, rails: ["unread"], demand: undefined };
   }
 
@@ -187,8 +187,9 @@ export class Service {
     });
     // One line each time that something else is decided, or for another cause: not one for every look at rest.
     const unread = "unread" in situation.readings;
-    const gist = JSON.stringify([decision.action, decision.target, decision.rails, unread]);
-    if ((decision.action === "hold" || dryRun) && gist === this.#logged) return;
+    const { action, target, rails } = decision;
+    const gist = JSON.stringify([action, target, rails, unread, failing.length]);
+    if ((action === "hold" || dryRun) && gist === this.#logged) return;
     this.#logged = gist;
     log.append(decisionEntry({ at, service: name, policy: policy.kind, dryRun, decision, situation }));
   }

@@ -39,7 +39,7 @@ function entry(n: number, service = "web", reason = `reason ${n}`): DecisionEntr
     policy: "rate",
     rails: [],
     demand: null,
-    replicas: { ready: n, starting: 0, draining: 0 },
+    replicas: { ready: n, starting: 0, failing: 0, draining: 0 },
     dry_run: false,
   };
 }
@@ -80,7 +80,7 @@ describe("an entry", () => {
     policy: "rate",
     dryRun: true,
     decision,
-    situation: { replicas: { ready: 1, starting: 0, draining: 0 }, readings: { unread: "why" } },
+    situation: { replicas: { ready: 1, starting: 0, failing: 0, draining: 0 }, readings: { unread: "why" } },
   } as const;
 
   test("begins with the keys of docktor's first logs, and tells what it was made from", () => {
@@ -120,7 +120,7 @@ describe("an entry", () => {
       policy: "rate",
       rails: ["max"],
       demand: { rate_in: 100.123456, per_replica: 20, catch_up: 0 },
-      replicas: { ready: 1, starting: 0, draining: 0 },
+      replicas: { ready: 1, starting: 0, failing: 0, draining: 0 },
       dry_run: true,
     });
     expect(made.demand).not.toHaveProperty("hot_partition");

@@ -77,6 +77,7 @@ class Service {
   now = 0;
   ready: number;
   starting = 0;
+  failing = 0;
   draining = 0;
   rebalancing = false;
   memory: Memory = NO_MEMORY;
@@ -90,8 +91,8 @@ class Service {
   /** Lets time pass, and decides. */
   after(ms: number, seen: Readings | Unread): Decision {
     this.now += ms;
-    const { now, ready, starting, draining, rebalancing } = this;
-    const replicas = { ready, starting, draining };
+    const { now, ready, starting, failing, draining, rebalancing } = this;
+    const replicas = { ready, starting, failing, draining };
     const situation = { now, replicas, rebalancing, readings: seen };
     const { decision, memory } = decide(this.settings, this.memory, situation);
     this.memory = memory;
@@ -268,6 +269,12 @@ describe("by rates", () => {
     expect(service.after(0, readings({ rate: 80 }))).toMatchObject({ action: "hold", current: 5 });
   });
 
+  test("replicas that keep failing count, too: more of them would do the same", () => {
+    const service = new Service({}, 1);
+    service.failing = 4;
+    expect(service.after(0, readings({ rate: 80 }))).toMatchObject({ action: "hold", current: 5 });
+  });
+
   test("a burst is answered by half, and in full once it lasts", () => {
     const rateIn = { short: 180, long: 100 };
     expect(new Service().after(0, readings({ rateIn })).demand?.rateIn).toBe(140);
@@ -367,6 +374,14 @@ describe("shrinking", () => {
     expect(service.after(5_000, quiet).reason).toMatch(/is still|are still/);
     Object.assign(service, { draining: 0, starting: 0, rebalancing: false });
     expect(service.after(5_000, quiet).action).toBe("down");
+  });
+
+  test("does not wait for what keeps failing: that is the first to go", () => {
+    const service = new Service({}, 12);
+    service.during(200_000, readings({ rate: 192 }));
+    service.during(175_000, quiet);
+    service.failing = 1;
+    expect(service.after(60_000, quiet).action).toBe("down");
   });
 
   test("follows a maximum that was lowered, whatever was wanted before", () => {

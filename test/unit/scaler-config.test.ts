@@ -184,7 +184,7 @@ scaling:
       target: {
         driver: "process",
         // What a command line says, everybody on the machine can read.
-        command: ["docktor", "consume"],
+        command: [process.execPath, expect.stringMatching(/main\.js$/), "consume"],
         env: { NATS_URL: url, STREAM_NAME: "EVENTS", GROUP: "G", SUBJECT_PREFIX: "s" },
       },
     });

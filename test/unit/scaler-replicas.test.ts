@@ -28,15 +28,15 @@ const count = (replicas: Replica[], members?: MemberSample[], leaving = NOBODY) 
   counted(crewsOf(replicas, members), members, leaving);
 
 describe("replicas", () => {
-  test("are ready once their member is in the group, and starting until then, also while they fail", () => {
+  test("are ready once their member is in the group, starting until then, and failing while they keep ending", () => {
     const all = [replica("a"), replica("b"), replica("c", { state: "failed" }), replica("d", { state: "starting" })];
-    expect(count(all, [member("a")])).toEqual({ ready: 1, starting: 3, draining: 0 });
+    expect(count(all, [member("a")])).toEqual({ ready: 1, starting: 2, failing: 1, draining: 0 });
   });
 
   test("are draining while they are let go, whoever does it", () => {
     const all = [replica("a"), replica("b"), replica("c", { state: "stopping" }), replica("d")];
     const members = [member("a", { state: "draining" }), member("b"), member("d")];
-    expect(count(all, members, new Set(["b"]))).toEqual({ ready: 1, starting: 0, draining: 3 });
+    expect(count(all, members, new Set(["b"]))).toEqual({ ready: 1, starting: 0, failing: 0, draining: 3 });
   });
 
   test("are told apart by the host name in a member's id where they were given none", () => {
@@ -44,21 +44,21 @@ describe("replicas", () => {
     const container = replica(id, { memberId: undefined });
     const members = [member("0123456789ab-1-c0ffee00")];
     expect(crewsOf([container], members)[0]?.member).toBe(members[0]);
-    expect(count([container], members)).toEqual({ ready: 1, starting: 0, draining: 0 });
+    expect(count([container], members)).toEqual({ ready: 1, starting: 0, failing: 0, draining: 0 });
   });
 
   test("that cannot be told apart are as many ready as the group has other members", () => {
     const all = ["x", "y", "z"].map((id) => replica(id, { memberId: undefined }));
-    expect(count(all, [member("m1"), member("m2")])).toEqual({ ready: 2, starting: 1, draining: 0 });
+    expect(count(all, [member("m1"), member("m2")])).toEqual({ ready: 2, starting: 1, failing: 0, draining: 0 });
   });
 
   test("are ready when they run where nobody knows members", () => {
     const all = [replica("a"), replica("b", { state: "starting" })];
-    expect(count(all)).toEqual({ ready: 1, starting: 1, draining: 0 });
+    expect(count(all)).toEqual({ ready: 1, starting: 1, failing: 0, draining: 0 });
   });
 
   test("whose member is dead are not ready", () => {
-    expect(count([replica("a")], [member("a", { state: "dead" })])).toEqual({ ready: 0, starting: 1, draining: 0 });
+    expect(count([replica("a")], [member("a", { state: "dead" })])).toEqual({ ready: 0, starting: 1, failing: 0, draining: 0 });
   });
 });
 

@@ -76,7 +76,7 @@ describe("the group", () => {
     group.scaleTo(4, 0);
     group.advance(60_000);
     group.scaleTo(5, 60_000);
-    expect(group.replicas).toEqual({ ready: 4, starting: 1, draining: 0 });
+    expect(group.replicas).toEqual({ ready: 4, starting: 1, failing: 0, draining: 0 });
     group.advance(120_000);
     const moving = Array.from({ length: 32 }, (_, partition) => group.isMoving(partition, 120_000));
     // Four members of eight each, and the fifth gets six.
@@ -84,7 +84,7 @@ describe("the group", () => {
     expect(group.moves).toBe(6);
     expect(group.isRebalancing(121_000)).toBe(false);
     group.scaleTo(4, 130_000);
-    expect(group.replicas).toEqual({ ready: 4, starting: 0, draining: 1 });
+    expect(group.replicas).toEqual({ ready: 4, starting: 0, failing: 0, draining: 1 });
     expect(group.moves).toBe(12);
     group.advance(131_000);
     expect(group.replicas.draining).toBe(0);

@@ -20,11 +20,12 @@ function rowOf({ service, decision, situation, oldestMs }: Report): string[] {
   return [service, replicasOf(situation.replicas), ...figures, age, String(decision.target)];
 }
 
-/** `4`, or with those on their way: `4 +2 starting -1 leaving`. */
-function replicasOf({ ready, starting, draining }: Report["situation"]["replicas"]): string {
+/** `4`, or with those that are not there: `4 +2 starting +1 failing -1 leaving`. */
+function replicasOf({ ready, starting, failing, draining }: Report["situation"]["replicas"]): string {
   const coming = starting > 0 ? ` +${starting} starting` : "";
+  const ill = failing > 0 ? ` +${failing} failing` : "";
   const going = draining > 0 ? ` -${draining} leaving` : "";
-  return `${ready}${coming}${going}`;
+  return `${ready}${coming}${ill}${going}`;
 }
 
 /** What was decided, and why. */

@@ -63,6 +63,7 @@ export class Group {
     return {
       ready: this.#ready.length,
       starting: this.#starting.length,
+      failing: 0,
       draining: this.#draining.length,
     };
   }

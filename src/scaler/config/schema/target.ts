@@ -1,5 +1,6 @@
 /** The keys that say where a service's replicas run. */
 import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import type { QueueConfig, TargetConfig } from "../config.ts";
 import { object, oneOf, text, word } from "./fields.ts";
@@ -21,6 +22,13 @@ export type Target = (surroundings: Surroundings) => TargetConfig;
 const COMMAND = "a list, such as [node, consumer.js]";
 const SERVICE = text("the name of the service there").optional();
 const SOCKET = text("the path of the engine's socket").optional();
+
+/** This package's own `docktor consume`, whether or not there is a docktor on the PATH. */
+const CONSUME = [
+  process.execPath,
+  fileURLToPath(new URL("../../../cli/main.js", import.meta.url)),
+  "consume",
+];
 
 const KINDS = ["Deployment", "StatefulSet"] as const;
 
@@ -78,7 +86,7 @@ function complete(keys: z.output<typeof KEYS>, surroundings: Surroundings): Targ
       const logFolder = logs === undefined ? undefined : resolve(folder, logs);
       if (command !== undefined) return { driver, command, env, logFolder };
       const environment = { ...environmentOf(surroundings.queue), ...env };
-      return { driver, command: ["docktor", "consume"], env: environment, logFolder };
+      return { driver, command: CONSUME, env: environment, logFolder };
     }
     case "docker": {
       const { driver, compose_file: own, project, service = name, socket } = keys;
