@@ -92,6 +92,13 @@ bench-latency: build ## Measure the way from producer to handler at a steady pac
 bench-coordination: build ## Measure joins, leaves, crashes and traffic, up to 1,024 partitions and 64 members (10 minutes)
 	$(call bench,coordination)
 
+.PHONY: bench-scaling
+bench-scaling: setup ## Compare scaling policies in the simulator, and write docs/scaling-policy.md (40 minutes)
+	npx tsc -p tsconfig.bench.json
+	node .cache/bench/bench/scaling.js
+	npx biome format --write bench/results/scaling.json
+	node .cache/bench/bench/scaling-report.js
+
 .PHONY: churn
 churn: build ## Have members come and go for MINUTES=30, and see that nothing grows or is left behind
 	$(call bench,churn)

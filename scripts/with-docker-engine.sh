@@ -1,41 +1,45 @@
 #!/usr/bin/env bash
 # Runs a command while a Docker engine answers: the one that does already, else one that is started here and ended
-# afterwards. Installs Debian's package when there is none; only CI has that done, as root.
+# afterwards. What is missing is installed as Debian's packages, by root; only CI has that done.
 set -euo pipefail
 
 say() { printf 'with-docker-engine.sh: %s\n' "$*" >&2; }
 
-if docker version >/dev/null 2>&1; then exec "$@"; fi
+compose_is_there() { docker compose version || docker-compose version; } >/dev/null 2>&1
 
-if ! command -v dockerd >/dev/null; then
+install() (
   say "installing docker.io and docker-compose"
-  # No service of the package's own: the engine below is enough, and ends.
+  # No service of the packages' own: the engine below is enough, and ends.
   policy=/usr/sbin/policy-rc.d
   if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod +x "$policy"
-    trap 'rm -f "$policy"' EXIT
   fi
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
   apt-get install -y -qq --no-install-recommends docker.io docker-compose >/dev/null
-fi
+)
+
+if ! command -v docker >/dev/null || ! compose_is_there; then install; fi
+if docker version >/dev/null 2>&1; then exec "$@"; fi
 
 log="$(mktemp)"
 dockerd >"$log" 2>&1 &
 engine=$!
 end() {
   kill "$engine" 2>/dev/null && wait "$engine" || true
-  rm -f "$log" "${policy:-/nonexistent}"
+  rm -f "$log"
 }
 trap end EXIT
-for _ in $(seq 100); do
-  if docker version >/dev/null 2>&1; then break; fi
-  if ! kill -0 "$engine" 2>/dev/null; then
-    say "dockerd ended:"
-    tail -20 "$log" >&2
-    exit 1
+for _ in $(seq 150); do
+  if docker version >/dev/null 2>&1; then
+    "$@"
+    exit
   fi
+  if ! kill -0 "$engine" 2>/dev/null; then break; fi
   sleep 0.2
 done
-"$@"
+say "dockerd does not answer; its last words were"
+tail -20 "$log" >&2
+exit 1

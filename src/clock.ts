@@ -51,6 +51,17 @@ export async function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
+/** A signal that aborts with the first of these that does; `AbortSignal.any` is not in Node 20.0. */
+export function anyOf(...signals: readonly AbortSignal[]): AbortSignal {
+  const either = new AbortController();
+  for (const signal of signals) {
+    const follow = (): void => either.abort(signal.reason);
+    if (signal.aborted) follow();
+    else signal.addEventListener("abort", follow, { once: true, signal: either.signal });
+  }
+  return either.signal;
+}
+
 /** What the step came to, or undefined when that takes longer than `ms`: it goes on, and nobody waits for it. */
 export async function inTime<T>(
   clock: Clock,

@@ -73,6 +73,8 @@ const RETRIABLE = {
   READING_UNAVAILABLE: true,
   /** Where the replicas run, such as a Docker engine, does not answer or cannot do what it was asked. */
   TARGET_UNAVAILABLE: true,
+  /** Another scaler leads the service, and this one may not act. */
+  SCALER_STANDBY: true,
   /** The object was closed and cannot be used any more. */
   CLOSED: false,
   /** Something failed that docktor did not foresee; see `cause`. */

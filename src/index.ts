@@ -52,17 +52,48 @@ export { type Burst, createPacer, type Pace, type Pacer } from "./producer/pacer
 export { type MessageToPublish, Producer, type PublishOptions } from "./producer/producer.ts";
 export { type JudgeOptions, judge, type PublishedMessage, type Verdict } from "./record/oracle.ts";
 export { type ProcessedRecord, readRecords, RecordWriter } from "./record/record.ts";
-export { surroundingChecks } from "./scaler/checks.ts";
-export type { ScalerConfig, ServiceConfig } from "./scaler/config/config.ts";
-export { type Check, type CheckResult, configChecks, runChecks } from "./scaler/config/checks.ts";
+export { checkConfig } from "./scaler/checks.ts";
+export type { CheckResult as ConfigCheckResult } from "./scaler/config/checks.ts";
+export type {
+  LlmConfig,
+  QueueConfig,
+  ScalerConfig,
+  ServiceConfig,
+  TargetConfig,
+} from "./scaler/config/config.ts";
 export { findConfig, loadConfig, readConfig } from "./scaler/config/load.ts";
-export { readDecisions } from "./scaler/decision-log-reader.ts";
-export { type DecisionEntry, decisionEntry, DecisionLog, decisionLogPath } from "./scaler/decision-log.ts";
-export type { Driver, Replica } from "./scaler/drivers/driver.ts";
-export { Scaler, type ScalerObserver, type ScalerOptions } from "./scaler/scaler.ts";
-export type { Report } from "./scaler/service.ts";
-export { type QueueReader, type QueueSample, registerQueue } from "./scaler/signals/queue.ts";
-export { type PolicyName, POLICIES as SIMULATED_POLICIES } from "./scaler/simulator/policies/policies.ts";
+export type { ConfigOptions, ConfigProblem, ParsedConfig } from "./scaler/config/parse.ts";
+export type { ScalerReport } from "./scaler/control-loop.ts";
+export {
+  type ReadDecisions,
+  readDecisions,
+  type ReadDecisionsOptions,
+} from "./scaler/decision-log-reader.ts";
+export {
+  type DecisionEntry,
+  DecisionLog,
+  type DecisionLogOptions,
+  decisionLogPath,
+} from "./scaler/decision-log.ts";
+export type { Fallback, PolicySettings, Rail } from "./scaler/policy/decision.ts";
+export type { DemandSettings } from "./scaler/policy/demand.ts";
+export type {
+  PartitionReadings,
+  Readings,
+  Replicas,
+  Unread,
+} from "./scaler/policy/readings.ts";
+export type { Condition, Operator, Rules } from "./scaler/policy/rules.ts";
+export { Scaler, type ScalerEvents, type ScalerOptions } from "./scaler/scaler.ts";
+export type { MemberSample, PartSample, QueueReader, QueueSample } from "./scaler/signals/queue.ts";
+export { type QueueFactory, registerQueue } from "./scaler/signals/registry.ts";
+export {
+  type PolicyName,
+  POLICIES as SIMULATED_POLICIES,
+} from "./scaler/simulator/policies/policies.ts";
 export { SERVICE as SIMULATED_SERVICE } from "./scaler/simulator/service.ts";
 export { simulate, type Simulated, type SimulateOptions } from "./scaler/simulator/simulate.ts";
-export { type WorkloadName, WORKLOADS as SIMULATED_WORKLOADS } from "./scaler/simulator/workloads.ts";
+export {
+  type WorkloadName,
+  WORKLOADS as SIMULATED_WORKLOADS,
+} from "./scaler/simulator/workloads.ts";

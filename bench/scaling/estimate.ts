@@ -9,9 +9,14 @@ export interface Estimate {
 /** The normal distribution's quantile for 95 % on both sides. */
 const Z = 1.959964;
 
+/** The mean of at least one value. */
+export function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 /** The estimate from one figure of each seed, by Student's t. */
 export function estimate(values: readonly number[]): Estimate {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const mean = meanOf(values);
   const freedom = values.length - 1;
   if (freedom < 1) return { mean, plusMinus: Number.NaN };
   const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / freedom;

@@ -3,22 +3,27 @@ import type { MakePolicy } from "../../src/scaler/simulator/policies/policy.ts";
 import { SERVICE, type Service } from "../../src/scaler/simulator/service.ts";
 import { simulate, type Simulated } from "../../src/scaler/simulator/simulate.ts";
 import { WORKLOADS, type WorkloadName } from "../../src/scaler/simulator/workloads.ts";
-import { type Estimate, estimate } from "./estimate.ts";
+import { type Estimate, estimate, meanOf } from "./estimate.ts";
 
 /** All workloads. */
 export const ALL: readonly WorkloadName[] = Object.keys(WORKLOADS) as WorkloadName[];
 
+/** Those in which all partitions have about the same to do, and all replicas are equally fast. */
+export const EVEN: readonly WorkloadName[] = ALL.filter(
+  (name) => name !== "hot-partition" && name !== "slow-replicas",
+);
+
 /** What is told of a policy. Counts are per hour. */
-export interface Figures {
+export interface Figures<T> {
   /** The part of the time in which a message had waited for longer than the SLO, in per cent. */
-  readonly overSlo: Estimate;
+  readonly overSlo: T;
   /** Replica-hours per hour. */
-  readonly replicas: Estimate;
-  readonly actions: Estimate;
-  readonly reversals: Estimate;
-  readonly moves: Estimate;
+  readonly replicas: T;
+  readonly actions: T;
+  readonly reversals: T;
+  readonly moves: T;
   /** The longest wait of each seed, in seconds. */
-  readonly maxAge: Estimate;
+  readonly maxAge: T;
 }
 
 /** A policy with one start-up time. */
@@ -27,42 +32,84 @@ export interface Outcome {
   readonly settings: string;
   readonly startUpS: number;
   /** Each workload counting the same. */
-  readonly all: Figures;
-  /** Each workload by itself; none where nobody asks. */
-  readonly workloads: Readonly<Partial<Record<WorkloadName, Figures>>>;
+  readonly all: Figures<Estimate>;
+  /** Each workload by itself: means. */
+  readonly workloads: Readonly<Partial<Record<WorkloadName, Figures<number>>>>;
 }
 
-/** Simulates it, the service being as it is but for what is changed. */
+/** What a setting is chosen by. */
+export interface Brief {
+  readonly policy: string;
+  readonly startUpS: number;
+  /** In per cent. */
+  readonly overSlo: number;
+  readonly replicas: number;
+}
+
+/** With what it is simulated. */
+export interface Conditions {
+  /** Default: all of them. */
+  readonly workloads?: readonly WorkloadName[];
+  /** What is different from the service as it is. */
+  readonly changed?: Partial<Service>;
+}
+
+/** Simulates it. */
 export function measure(
   make: MakePolicy,
   startUpS: number,
   seeds: readonly number[],
-  changed: Partial<Service> = {},
+  { workloads: names = ALL, changed = {} }: Conditions = {},
 ): Outcome {
   const service = { ...changed, startUpMs: startUpS * 1_000 };
   // Of each seed, all workloads.
   const runs = seeds.map((seed) =>
-    ALL.map((workload) => simulate({ workload, policy: make, seed, service })),
+    names.map((workload) => simulate({ workload, policy: make, seed, service })),
   );
   const { name: policy, settings } = make({ ...SERVICE, ...service });
-  const workloads = ALL.map((name, i): [WorkloadName, Figures] => [
-    name,
-    figures(runs.map((each) => each.slice(i, i + 1))),
-  ]);
-  const all = figures(runs);
+  const workloads = names.map((name, i): [WorkloadName, Figures<number>] => {
+    const ofSeeds = runs.map((each) => figuresOf(each.slice(i, i + 1)));
+    return [name, across(ofSeeds, meanOf)];
+  });
+  const all = across(runs.map(figuresOf), estimate);
   return { policy, settings, startUpS, all, workloads: Object.fromEntries(workloads) };
 }
 
-/** The figures, from some simulations of each seed. */
-function figures(runs: readonly (readonly Simulated[])[]): Figures {
-  const of = (value: (each: Simulated) => number): Estimate =>
-    estimate(runs.map((seed) => seed.reduce((sum, each) => sum + value(each), 0) / seed.length));
+/** An outcome in brief, among some of its workloads. */
+export function brief(
+  { policy, startUpS, workloads }: Outcome,
+  among: readonly WorkloadName[] = ALL,
+): Brief {
+  const figures = among.flatMap((name) => workloads[name] ?? []);
+  const overSlo = meanOf(figures.map((each) => each.overSlo));
+  return { policy, startUpS, overSlo, replicas: meanOf(figures.map((each) => each.replicas)) };
+}
+
+/** The figures of some simulations of one seed. */
+function figuresOf(runs: readonly Simulated[]): Figures<number> {
+  const mean = (of: (each: Simulated) => number): number => meanOf(runs.map(of));
   return {
-    overSlo: of(({ overSlo }) => 100 * overSlo),
-    replicas: of(({ replicaHours, hours }) => replicaHours / hours),
-    actions: of(({ actions, hours }) => actions / hours),
-    reversals: of(({ reversals, hours }) => reversals / hours),
-    moves: of(({ moves, hours }) => moves / hours),
-    maxAge: estimate(runs.map((seed) => Math.max(...seed.map(({ maxAgeMs }) => maxAgeMs)) / 1_000)),
+    overSlo: mean(({ overSlo }) => 100 * overSlo),
+    replicas: mean(({ replicaHours, hours }) => replicaHours / hours),
+    actions: mean(({ actions, hours }) => actions / hours),
+    reversals: mean(({ reversals, hours }) => reversals / hours),
+    moves: mean(({ moves, hours }) => moves / hours),
+    maxAge: Math.max(...runs.map(({ maxAgeMs }) => maxAgeMs)) / 1_000,
+  };
+}
+
+/** Each figure, from that of every seed. */
+function across<T>(
+  seeds: readonly Figures<number>[],
+  of: (values: readonly number[]) => T,
+): Figures<T> {
+  const figure = (name: keyof Figures<T>): T => of(seeds.map((each) => each[name]));
+  return {
+    overSlo: figure("overSlo"),
+    replicas: figure("replicas"),
+    actions: figure("actions"),
+    reversals: figure("reversals"),
+    moves: figure("moves"),
+    maxAge: figure("maxAge"),
   };
 }

@@ -1,4 +1,4 @@
-/** A chart of cost and lateness, as SVG: one line a kind of policy, one point a setting. */
+/** A chart of cost and lateness, as SVG: one color a kind of policy, one point a setting, and a line along the best. */
 
 /** One setting. */
 export interface Point {
@@ -10,7 +10,7 @@ export interface Point {
   readonly chosen: boolean;
 }
 
-/** The settings of one kind, in order. */
+/** The settings of one kind. */
 export interface Line {
   readonly name: string;
   readonly points: readonly Point[];
@@ -28,7 +28,7 @@ const [WIDTH, HEIGHT] = [360, 300];
 const [LEFT, TOP, BOTTOM, GAP] = [52, 66, 44, 30];
 const COLORS = ["#c0392b", "#2f6fb0", "#3a9d5d", "#8e6bb8", "#e08e2b", "#777777"];
 const REPLICAS = [6, 8, 10, 12, 14, 16];
-const LATE = [0.5, 1, 2, 5, 10, 20, 50];
+const LATE = [0.25, 0.5, 1, 2, 5, 10, 20, 50];
 
 /** The chart, its panels side by side. */
 export function scatter(panels: readonly Panel[]): string {
@@ -69,9 +69,10 @@ function part({ heading, lines, gate }: Panel, left: number): string[] {
       x(replicas).toFixed(1),
       y(overSlo).toFixed(1),
     ];
-    const path = seen.map((point) => at(point).join(" ")).join("L");
+    const best = front(seen);
+    const path = best.map((point) => at(point).join(" ")).join("L");
     return [
-      ...(seen.length > 1
+      ...(best.length > 1
         ? [`<path d="M${path}" fill="none" stroke="${color(i)}" stroke-opacity="0.45"/>`]
         : []),
       ...seen.map((point) => {
@@ -82,6 +83,17 @@ function part({ heading, lines, gate }: Panel, left: number): string[] {
     ];
   });
   return [...rules, ...drawn];
+}
+
+/** Those for which no other has both fewer replicas and less that is late. */
+function front(points: readonly Point[]): readonly Point[] {
+  const inOrder = points.toSorted((a, b) => a.replicas - b.replicas || a.overSlo - b.overSlo);
+  let least = Infinity;
+  return inOrder.filter(({ overSlo }) => {
+    const isBetter = overSlo < least;
+    least = Math.min(least, overSlo);
+    return isBetter;
+  });
 }
 
 /** From 0 to 1, where a value lies on a scale. */

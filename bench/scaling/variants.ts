@@ -12,6 +12,7 @@ export const VARIANTS: Readonly<Record<string, Partial<Service>>> = {
     maxReplicas: 12,
     perReplica: 55,
   },
+  "hand-overs that take 5 s": { handOverMs: 5_000 },
   "readings that are 5 s old": { readingsDelayMs: 5_000 },
   "an error of 10 % in replicas' rates": { readingsError: 0.1 },
 };

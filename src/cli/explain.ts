@@ -31,7 +31,6 @@ export function addExplain(program: Command): void {
     )
     .option("--tail <n>", "how many", wholeNumber(1, Number.MAX_SAFE_INTEGER), 10)
     .option("--service <name>", "only those about this service")
-    .option("--decision-log <file>", "log of decisions; default: the one in the XDG state folder")
     .addHelpText(
       "after",
       `
@@ -39,7 +38,7 @@ Example:
   docktor explain --tail 20 --service consumer`,
     )
     .action(explain);
-  addSettings(command, "json", "logLevel");
+  addSettings(command, "decisionLog", "json", "logLevel");
 }
 
 async function explain({ tail, service, decisionLog, json }: Flags): Promise<void> {

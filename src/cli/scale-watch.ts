@@ -3,15 +3,15 @@ import type { Command } from "commander";
 import type { Logger } from "pino";
 import {
   DecisionLog,
-  decisionEntry,
   decisionLogPath,
   DocktorError,
   findConfig,
   loadConfig,
-  type Report,
   Scaler,
-  type ScalerObserver,
+  type ScalerConfig,
+  type ScalerReport,
 } from "../index.ts";
+import { EXIT, Exit } from "./failure.ts";
 import { plural } from "./format.ts";
 import { createLog } from "./log.ts";
 import { print, printJson } from "./output.ts";
@@ -22,6 +22,7 @@ import { onStop } from "./stop.ts";
 
 interface Flags {
   config?: string;
+  servers?: string;
   once?: true;
   dryRun?: true;
   decisionLog?: string;
@@ -38,10 +39,11 @@ export function addScaleWatch(program: Command): void {
       "Scale the services of docktor.yaml by what comes in and what waits, until stopped: see docktor config init. " +
         "A replica that is to go hands over first. Of several that run, one acts and the others stand by.",
     )
-    .option("--config <file>", "configuration; default: docktor.yaml, else docktor.yml")
-    .option("--once", "look for one metrics_window, decide, carry that out, and end")
+    .option(
+      "--once",
+      "look for one metrics_window, decide, carry that out, and end; it does not shrink, as nobody has watched for a scale_down_window",
+    )
     .option("--dry-run", "decide and log, but change nothing")
-    .option("--decision-log <file>", "log of decisions; default: the one in the XDG state folder")
     .addHelpText(
       "after",
       `
@@ -49,13 +51,20 @@ Example:
   docktor scale-watch --dry-run`,
     )
     .action(scaleWatch);
-  addSettings(command, "json", "logLevel");
+  addSettings(command, "config", "queueServers", "decisionLog", "json", "logLevel");
 }
 
 async function scaleWatch(flags: Flags): Promise<void> {
-  const { once = false, dryRun = false, decisionLog, json = false, logLevel } = flags;
-  const config = loadConfig(findConfig(flags.config));
-  if (once && !dryRun) refuseShortLived(config.services);
+  const {
+    once = false,
+    dryRun = false,
+    decisionLog: file,
+    json = false,
+    logLevel,
+    servers,
+  } = flags;
+  const config = loadConfig(findConfig(flags.config), { servers });
+  if (once && !dryRun) refuseShortLived(config);
   const log = createLog(logLevel);
   const stop = new AbortController();
   onStop({
@@ -66,24 +75,28 @@ async function scaleWatch(flags: Flags): Promise<void> {
     atOnce: async () => {},
   });
   const screen = new Screen(process.stdout);
-  const decisions = new DecisionLog(decisionLog ?? decisionLogPath(), {
-    onError: ({ message }) => log.warn(message),
+  const decisionLog = new DecisionLog(file ?? decisionLogPath(), {
+    onError: ({ message }) => log.warn(`${message}. Name another file with --decision-log`),
   });
+  const doing = dryRun ? "dry run of" : "scaling";
   const names = config.services.map(({ name }) => name).join(", ");
-  const doing = dryRun ? "watching, and changing nothing of," : "scaling";
-  log.info(`${doing} ${plural(config.services.length, "service")}: ${names}; decisions are logged in ${decisions.path}`);
-  const observer = json ? forPrograms(log) : forPeople(screen, log);
-  const scaler = new Scaler({ config, log: decisions, observer, dryRun });
+  log.info(
+    `${doing} ${plural(config.services.length, "service")}: ${names}; decisions are logged in ${decisionLog.path}`,
+  );
+  const scaler = new Scaler({ config, decisionLog, dryRun, servers });
+  const failed = tellOf(scaler, log);
+  scaler.on("decision", json ? ({ entry }) => printJson(entry) : forPeople(screen));
   try {
     await (once ? scaler.runOnce(stop.signal) : scaler.run(stop.signal));
   } finally {
     screen.hide();
   }
+  if (once && failed()) throw new Exit(EXIT.failed);
 }
 
 /** A scaler that ends takes with it the processes that it has started. */
-function refuseShortLived(services: readonly { name: string; target: { driver: string } }[]): void {
-  const own = services.find(({ target }) => target.driver === "process");
+function refuseShortLived({ services }: ScalerConfig): void {
+  const own = services.find(({ target, dryRun }) => target.driver === "process" && !dryRun);
   if (own === undefined) return;
   throw new DocktorError(
     "INVALID_OPTION",
@@ -91,39 +104,35 @@ function refuseShortLived(services: readonly { name: string; target: { driver: s
   );
 }
 
-function forPrograms(log: Logger): ScalerObserver {
-  return { ...logged(log), report: (report) => printJson(entryOf(report)) };
+/** Logs what becomes of the scaler, each error once until another one comes; returns whether anything went wrong. */
+function tellOf(scaler: Scaler, log: Logger): () => boolean {
+  let failed = false;
+  const last = new Map<string | undefined, string>();
+  scaler.on("error", ({ service, error: { message } }) => {
+    failed = true;
+    if (last.get(service) === message) return;
+    last.set(service, message);
+    log.warn(service === undefined ? message : `${service}: ${message}`);
+  });
+  scaler.on("decision", ({ entry, readings }) => {
+    if ("unread" in readings) failed = true;
+    else last.delete(entry.service);
+  });
+  scaler.on("standby", ({ service }) => log.info(`${service}: another scaler leads; standing by`));
+  scaler.on("leading", ({ service }) => log.info(`${service}: leading`));
+  scaler.on("reloaded", () => log.info("the configuration was read again, and is in force"));
+  return () => failed;
 }
 
-function forPeople(screen: Screen, log: Logger): ScalerObserver {
-  const latest = new Map<string, Report>();
-  const told = new Map<string, string>();
-  return {
-    ...logged(log),
-    report: (report) => {
-      latest.set(report.service, report);
-      if (screen.isLive) screen.show(["", ...servicesTable([...latest.values()])]);
-      const line = actionLine(report);
-      const { decision, service, failing } = report;
-      // What goes on as before is told once.
-      const gist = `${decision.action} ${decision.target} ${decision.rails.join()} ${failing.length}`;
-      if ((decision.action === "hold" || report.dryRun) && told.get(service) === gist) return;
-      told.set(service, gist);
-      if (screen.isLive) screen.line(line);
-      else print(line);
-    },
+function forPeople(screen: Screen): (report: ScalerReport) => void {
+  const latest = new Map<string, ScalerReport>();
+  return (report) => {
+    latest.set(report.entry.service, report);
+    if (screen.isLive) screen.show(["", ...servicesTable([...latest.values()])]);
+    // What goes on as before is told once.
+    if (!report.isNew) return;
+    const line = actionLine(report);
+    if (screen.isLive) screen.line(line);
+    else print(line);
   };
-}
-
-function logged(log: Logger): Omit<ScalerObserver, "report"> {
-  return {
-    trouble: (service, message) => log.warn(service === undefined ? message : `${service}: ${message}`),
-    standsBy: (service) => log.info(`${service}: another scaler leads; standing by`),
-    leads: (service) => log.info(`${service}: leading`),
-    reloaded: () => log.info("the configuration has changed, and is in force"),
-  };
-}
-
-function entryOf({ service, at, decision, situation, dryRun, policy }: Report): unknown {
-  return decisionEntry({ at, service, policy, dryRun, decision, situation });
 }

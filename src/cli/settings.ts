@@ -60,6 +60,9 @@ export type SettingName =
   | "burstRate"
   | "burstInterval"
   | "burstDuration"
+  | "config"
+  | "queueServers"
+  | "decisionLog"
   | "json"
   | "logLevel";
 
@@ -192,6 +195,19 @@ const SETTINGS: Readonly<Record<SettingName, Setting>> = {
     variables: ["BURST_DURATION"],
     fallback: 10,
     parse: decimal("seconds, 0.001 or more", 0.001),
+  },
+  config: {
+    flags: "--config <file>",
+    text: "configuration; default: docktor.yaml, else docktor.yml, in the current folder",
+  },
+  queueServers: {
+    flags: "--servers <urls>",
+    text: "NATS servers, comma-separated; default: what the configuration says",
+    variables: ["NATS_URL"],
+  },
+  decisionLog: {
+    flags: "--decision-log <file>",
+    text: "log of decisions; default: the one in the XDG state folder",
   },
   json: { flags: "--json", text: "print for programs, not for people" },
   logLevel: {

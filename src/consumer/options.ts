@@ -1,7 +1,7 @@
 /** A consumer's options: their meaning, their defaults, and the check at the edge. */
-import { hostname } from "node:os";
 import type { StreamConfig } from "@nats-io/jetstream";
 import { invalidOption, written } from "../errors.ts";
+import { unnamedMember } from "../member-id.ts";
 import type { ConnectionSource } from "../nats/connection.ts";
 import { checkEnsureStream, type Names, refuseUnknown } from "../options.ts";
 import { checkName, checkPartitions, checkSubject } from "../partition/names.ts";
@@ -203,6 +203,5 @@ function checkConcurrency(
 }
 
 function defaultMemberId(): string {
-  const host = hostname().replace(/[^A-Za-z0-9_-]/g, "-") || "member";
-  return `${host}-${process.pid}-${crypto.randomUUID().slice(0, 8)}`;
+  return `${unnamedMember(process.pid)}-${crypto.randomUUID().slice(0, 8)}`;
 }

@@ -25,7 +25,7 @@ export interface ReadDecisions {
 /**
  * Reads the newest decisions; undefined if there is no log. Lines that are cut short are left out.
  *
- * @throws DocktorError RECORD_INVALID when the log cannot be read
+ * @throws DocktorError INVALID_OPTION when the log cannot be read
  */
 export async function readDecisions(
   path: string,
@@ -105,6 +105,6 @@ function parsed(line: string): DecisionEntry | undefined {
 }
 
 function unreadable(path: string, error: unknown): DocktorError {
-  const message = `cannot read the log of decisions ${path}: ${messageOf(error)}; name another with --decision-log`;
-  return new DocktorError("RECORD_INVALID", message, { cause: error });
+  const message = `cannot read the log of decisions ${path}: ${messageOf(error)}`;
+  return new DocktorError("INVALID_OPTION", message, { cause: error });
 }

@@ -12,8 +12,8 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { DocktorError, messageOf } from "../errors.ts";
-import type { Decision, Rail, Situation } from "./decision.ts";
-import type { Replicas } from "./readings.ts";
+import type { Decision, Rail } from "./policy/decision.ts";
+import type { Readings, Replicas, Unread } from "./policy/readings.ts";
 import { statePath } from "./state-folder.ts";
 
 /** How many files there are at most, and how long each gets, in bytes. */
@@ -34,7 +34,7 @@ export interface DecisionEntry {
   readonly reason: string;
   /** Metrics by their names; empty where they could not be read. */
   readonly observations: Readonly<Record<string, number>>;
-  /** Whatever else is known, such as the model that has explained it. */
+  /** Whatever else is known, in words: `failing`, the replicas that keep ending by themselves, and why. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly policy: "rate" | "rules";
   /** What has limited the decision. */
@@ -53,16 +53,18 @@ export interface LoggedDecision {
   readonly policy: "rate" | "rules";
   readonly dryRun: boolean;
   readonly decision: Decision;
-  readonly situation: Pick<Situation, "readings" | "replicas">;
-  readonly metadata?: Readonly<Record<string, string>>;
+  readonly replicas: Replicas;
+  readonly readings: Readings | Unread;
+  /** Replicas that keep ending by themselves, and why. */
+  readonly failing?: readonly { readonly name: string; readonly why: string }[];
 }
 
 const ACTIONS = { up: "scale_up", down: "scale_down", hold: "hold" } as const;
 
 /** Makes an entry. */
 export function decisionEntry(logged: LoggedDecision): DecisionEntry {
-  const { at, service, policy, dryRun, decision, situation, metadata = {} } = logged;
-  const { readings, replicas } = situation;
+  const { at, service, policy, dryRun, decision, replicas, readings, failing = [] } = logged;
+  const ill = failing.map(({ name, why }) => `${name}: ${why}`).join("; ");
   return {
     ts: at.toISOString(),
     service,
@@ -71,7 +73,7 @@ export function decisionEntry(logged: LoggedDecision): DecisionEntry {
     target_replicas: decision.target,
     reason: decision.reason,
     observations: "unread" in readings ? {} : readings.metrics,
-    metadata,
+    metadata: ill === "" ? {} : { failing: ill },
     policy,
     rails: decision.rails,
     demand: decision.demand === undefined ? null : inSnakeCase(decision.demand),
@@ -129,7 +131,7 @@ export class DecisionLog {
     } catch (error) {
       if (this.#failing) return;
       this.#failing = true;
-      const message = `decisions are not logged, as ${this.path} cannot be written: ${messageOf(error)}; scaling goes on. Name another file with --decision-log`;
+      const message = `decisions are not logged, as ${this.path} cannot be written: ${messageOf(error)}; scaling goes on`;
       this.#onError(new DocktorError("UNEXPECTED", message, { cause: error }));
     }
   }

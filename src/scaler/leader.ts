@@ -1,10 +1,10 @@
 /**
- * One scaler at a time for each service: a session under the service's name, as members have one under theirs. Who finds
+ * One scaler at a time for each service: a session under its stream and consumer, as members have one under their id. Who finds
  * it taken stands by, and takes over once it has expired. The leader acts only while it may trust its session, which
  * ends before anyone else can have one.
  */
-import { type Clock, slept, systemClock } from "../clock.ts";
-import { isDocktorError } from "../errors.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import { DocktorError, isDocktorError } from "../errors.ts";
 import { openBucket } from "../lease/kv-store.ts";
 import { Session } from "../lease/session.ts";
 import type { SessionStore } from "../lease/store.ts";
@@ -19,9 +19,9 @@ export const LEADER_TTL_MS = 10_000;
 /** How long to wait, as a share of the TTL, before the place is asked for again. */
 const RETRY = 0.1;
 
-/** Opens the bucket; it is made when it is missing. */
-export async function openLeaders(link: Link): Promise<SessionStore> {
-  return await openBucket(link, BUCKET, { replicas: 1, ttlMs: LEADER_TTL_MS });
+/** Opens the bucket; it is made when it is missing, with as many replicas as the stream has whose consumer is scaled. */
+export async function openLeaders(link: Link, replicas: number): Promise<SessionStore> {
+  return await openBucket(link, BUCKET, { replicas, ttlMs: LEADER_TTL_MS });
 }
 
 /** A key that no other service has. */
@@ -31,13 +31,22 @@ export function leaderKey(stream: string, consumer: string): string {
 
 /** The place of one service's leader. */
 export class Leader {
+  /** The connection that it leads by. */
+  readonly link: Link;
   readonly #store: SessionStore;
   readonly #key: string;
   readonly #clock: Clock;
   readonly #ttlMs: number;
   #session: Session | undefined;
 
-  constructor(store: SessionStore, key: string, clock: Clock = systemClock, ttlMs: number = LEADER_TTL_MS) {
+  constructor(
+    link: Link,
+    store: SessionStore,
+    key: string,
+    clock: Clock = systemClock,
+    ttlMs: number = LEADER_TTL_MS,
+  ) {
+    this.link = link;
     this.#store = store;
     this.#key = key;
     this.#clock = clock;
@@ -49,36 +58,49 @@ export class Leader {
     return this.#session?.trusted() === true;
   }
 
-  /** Aborts when this process no longer leads; undefined while it does not lead. */
-  get lost(): AbortSignal | undefined {
-    return this.#session?.lost;
+  /** Aborts when this process no longer leads. @throws DocktorError CLOSED before it has led */
+  get lost(): AbortSignal {
+    if (this.#session !== undefined) return this.#session.lost;
+    throw new DocktorError("CLOSED", "this scaler does not lead");
   }
 
   /**
    * Waits until the place is free, and takes it.
    *
-   * @param onStandBy called once when somebody else has it
+   * @param onStandBy called once when another scaler has it
    * @throws DocktorError of the bucket; the signal's reason when it aborts first
    */
   async take(signal: AbortSignal, onStandBy: () => void): Promise<void> {
     let standsBy = false;
-    for (;;) {
-      signal.throwIfAborted();
-      try {
-        this.#session = await Session.open({
-          store: this.#store,
-          clock: this.#clock,
-          memberId: this.#key,
-          ttlMs: this.#ttlMs,
-          signal,
-        });
-        return;
-      } catch (error) {
-        if (!isDocktorError(error, "MEMBER_ID_IN_USE")) throw error;
-      }
+    while (!(await this.tryToTake(signal))) {
       if (!standsBy) onStandBy();
       standsBy = true;
-      await slept(this.#clock, this.#ttlMs * RETRY, signal);
+      await this.#clock.sleep(this.#ttlMs * RETRY, signal);
+    }
+  }
+
+  /**
+   * Takes the place unless another scaler has it; of one that has crashed, or may have, it waits until it shows. A place
+   * that this one has lost and nobody has taken is taken back.
+   *
+   * @throws DocktorError of the bucket; the signal's reason when it aborts first
+   */
+  async tryToTake(signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted();
+    const previous = this.#session?.incarnation;
+    try {
+      this.#session = await Session.open({
+        store: this.#store,
+        clock: this.#clock,
+        memberId: this.#key,
+        ttlMs: this.#ttlMs,
+        ...(previous === undefined ? {} : { previous }),
+        signal,
+      });
+      return true;
+    } catch (error) {
+      if (isDocktorError(error, "MEMBER_ID_IN_USE")) return false;
+      throw error;
     }
   }
 

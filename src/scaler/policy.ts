@@ -2,15 +2,12 @@
  * What to do about a service, given what is known of it: pure, with time as a value. What it has to remember from one
  * decision to the next is a value, too, that the caller keeps.
  */
-import type { Decision, PolicySettings, Situation } from "./decision.ts";
-import { growing, judged } from "./growth.ts";
-import { acting, type Memory, remembering } from "./memory.ts";
-import { checked, type Readings, type Unread } from "./readings.ts";
-import { railed, withRails } from "./rails.ts";
-import { type Wish, wishOf, wishWithout } from "./wish.ts";
-
-export type { Decision, Fallback, PolicySettings, Rail, Situation } from "./decision.ts";
-export { type Memory, NO_MEMORY } from "./memory.ts";
+import type { Decision, PolicySettings, Situation } from "./policy/decision.ts";
+import { growing, judged } from "./policy/growth.ts";
+import { acting, failing, type Memory, remembering } from "./policy/memory.ts";
+import { checked, LONG_WINDOWS, type Readings, sizeOf, type Unread } from "./policy/readings.ts";
+import { railed, withRails } from "./policy/rails.ts";
+import { type Desired, desiredOf, desiredWithoutReadings } from "./policy/desired.ts";
 
 /** Decides, and tells what to remember. */
 export function decide(
@@ -19,19 +16,25 @@ export function decide(
   situation: Situation,
 ): { decision: Decision; memory: Memory } {
   const { replicas, now } = situation;
-  const current = replicas.ready + replicas.starting + replicas.failing;
+  const current = sizeOf(replicas);
   const readings = checked(situation.readings);
   if ("unread" in readings) return unread(settings, memory, situation, current, readings);
-  const seen = taught(memory, situation, readings);
-  const wish = wishOf(settings, seen, current, readings, now);
+  const seen = taught(settings, memory, situation, readings);
+  const desired = desiredOf(settings, seen, current, readings, now);
   // A metric that a rule needs is missing.
-  if ("unread" in wish) return unread(settings, memory, situation, current, wish);
-  const remembered = remembering(seen, { at: now, replicas: wish.replicas }, settings.windowMs);
-  return concluded(settings, remembered, situation, wish, readings);
+  if ("unread" in desired) return unread(settings, memory, situation, current, desired);
+  const remembered = remembering(seen, { at: now, replicas: desired.replicas }, settings.windowMs);
+  return concluded(settings, remembered, situation, desired, readings);
 }
 
-/** What the readings tell beside what is wanted. */
-function taught(memory: Memory, situation: Situation, readings: Readings): Memory {
+/** What the readings tell beside what is desired. */
+function taught(
+  { metricsWindowMs }: PolicySettings,
+  memory: Memory,
+  situation: Situation,
+  readings: Readings,
+): Memory {
+  const longMs = LONG_WINDOWS * metricsWindowMs;
   const nothingToDo = readings.backlog === 0 && readings.rateIn.short === 0;
   // A rate of 0 is that of replicas that were stuck, or had nothing to do.
   const perReplica = readings.perReplica || memory.perReplica;
@@ -39,7 +42,7 @@ function taught(memory: Memory, situation: Situation, readings: Readings): Memor
     ...memory,
     perReplica,
     idleSince: nothingToDo ? (memory.idleSince ?? situation.now) : undefined,
-    growth: judged(memory.growth, { ...situation, readings }, perReplica),
+    growth: judged(memory.growth, { ...situation, readings }, perReplica, longMs),
   };
 }
 
@@ -50,21 +53,20 @@ function unread(
   current: number,
   why: Unread,
 ): { decision: Decision; memory: Memory } {
-  // Nobody knows whether there was nothing to do.
-  const failed = { ...memory, failures: memory.failures + 1, idleSince: undefined };
-  const wish = wishWithout(settings, failed, current, why);
-  return concluded(settings, failed, situation, wish, undefined);
+  const failed = failing(memory, why.isEarly);
+  const desired = desiredWithoutReadings(settings, failed, current, why);
+  return concluded(settings, failed, situation, desired, undefined);
 }
 
 function concluded(
   settings: PolicySettings,
   memory: Memory,
   situation: Situation,
-  wish: Wish,
+  desired: Desired,
   readings: Readings | undefined,
 ): { decision: Decision; memory: Memory } {
-  const { current, because, demand } = wish;
-  const { target, rails } = railed(settings, memory, situation, wish);
+  const { current, because, demand } = desired;
+  const { target, rails } = railed(settings, memory, situation, desired);
   const action = target > current ? "up" : target < current ? "down" : "hold";
   const reason = withRails(because, rails);
   const decision: Decision = { action, current, target, reason, rails, demand };

@@ -1,10 +1,10 @@
 /** Which replica runs which member, how many of them are ready, and which one is best let go. Pure. */
 import type { Replica } from "./drivers/driver.ts";
-import type { Replicas } from "./readings.ts";
+import type { Replicas } from "./policy/readings.ts";
 import type { MemberSample } from "./signals/queue.ts";
 
 /** A replica, and the member that runs in it, if that is known. */
-export interface Crew {
+export interface ReplicaWithMember {
   readonly replica: Replica;
   readonly member: MemberSample | undefined;
 }
@@ -12,11 +12,14 @@ export interface Crew {
 /** Containers have the first characters of their id for a host name, unless they were given another. */
 const HOST_NAME_LENGTH = 12;
 
-/** Finds the member of each replica: by the id that the replica was given, or by the host name in the member's own. */
-export function crewsOf(
+/**
+ * Finds the member of each replica: by the id that the replica was given, or by how the id of a member begins that was
+ * given none: with the name of its host, which is the container's or the pod's.
+ */
+export function withMembers(
   replicas: readonly Replica[],
   members: readonly MemberSample[] | undefined,
-): Crew[] {
+): ReplicaWithMember[] {
   const living = (members ?? []).filter(({ state }) => state === "active" || state === "draining");
   return replicas.map((replica) => ({
     replica,
@@ -24,9 +27,13 @@ export function crewsOf(
   }));
 }
 
-function runsIn(memberId: string, { id, memberId: given }: Replica): boolean {
-  if (given !== undefined) return memberId === given;
-  return [id, id.slice(0, HOST_NAME_LENGTH)].some((host) => memberId.startsWith(`${host}-`));
+function runsIn(memberId: string, replica: Replica): boolean {
+  const { id, name, memberId: given, unnamedMember } = replica;
+  if (memberId === given) return true;
+  const hosts = given === undefined ? [id, id.slice(0, HOST_NAME_LENGTH), name] : [];
+  return [...hosts, unnamedMember].some(
+    (prefix) => prefix !== undefined && memberId.startsWith(`${prefix}-`),
+  );
 }
 
 /**
@@ -35,29 +42,28 @@ function runsIn(memberId: string, { id, memberId: given }: Replica): boolean {
  *
  * @param leaving the ids of those that are being stopped
  */
-export function counted(
-  crews: readonly Crew[],
+export function countReplicas(
+  all: readonly ReplicaWithMember[],
   members: readonly MemberSample[] | undefined,
   leaving: ReadonlySet<string>,
 ): Replicas {
-  const isLeaving = ({ replica, member }: Crew): boolean =>
+  const isLeaving = ({ replica, member }: ReplicaWithMember): boolean =>
     leaving.has(replica.id) || replica.state === "stopping" || member?.state === "draining";
-  const draining = crews.filter(isLeaving);
-  const staying = crews.filter((crew) => !isLeaving(crew));
+  const draining = all.filter(isLeaving);
+  const staying = all.filter((each) => !isLeaving(each));
   const running = staying.filter(({ replica }) => replica.state === "running");
   const failing = staying.filter(({ replica }) => replica.state === "failed").length;
-  const all = (ready: number): Replicas => {
+  const counts = (ready: number): Replicas => {
     const starting = staying.length - failing - ready;
     return { ready, starting, failing, draining: draining.length };
   };
-  if (members === undefined) return all(running.length);
+  if (members === undefined) return counts(running.length);
   const known = running.filter(({ member }) => member !== undefined);
-  const unknown = running.filter(
-    ({ replica, member }) => member === undefined && replica.memberId === undefined,
-  );
-  const taken = new Set(crews.flatMap(({ member }) => (member === undefined ? [] : [member.id])));
+  // Also one that was given an id, and does not use it.
+  const unknown = running.filter(({ member }) => member === undefined);
+  const taken = new Set(all.flatMap(({ member }) => (member === undefined ? [] : [member.id])));
   const others = members.filter(({ id, state }) => state === "active" && !taken.has(id));
-  return all(known.length + Math.min(unknown.length, others.length));
+  return counts(known.length + Math.min(unknown.length, others.length));
 }
 
 /**
@@ -65,15 +71,15 @@ export function counted(
  * fewest partitions, and of those the youngest. Undefined when there is none.
  */
 export function victimOf(
-  crews: readonly Crew[],
+  all: readonly ReplicaWithMember[],
   leaving: ReadonlySet<string>,
-): Crew | undefined {
-  const cost = ({ replica, member }: Crew): number => {
+): ReplicaWithMember | undefined {
+  const cost = ({ replica, member }: ReplicaWithMember): number => {
     if (replica.state === "failed") return -2;
     return member?.partitions ?? -1;
   };
-  const age = ({ member }: Crew): number => -(member?.startedAt ?? Infinity);
-  const candidates = crews.filter(
+  const age = ({ member }: ReplicaWithMember): number => -(member?.startedAt ?? Infinity);
+  const candidates = all.filter(
     ({ replica, member }) =>
       !leaving.has(replica.id) && replica.state !== "stopping" && member?.state !== "draining",
   );

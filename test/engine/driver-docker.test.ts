@@ -1,29 +1,22 @@
 /** The Docker driver on a real engine, beside containers that are labelled as Compose labels them. */
-import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
-import type Dockerode from "dockerode";
 import { expect, test } from "vitest";
 import { LABEL } from "../../src/scaler/drivers/docker-clone.ts";
 import { DockerDriver } from "../../src/scaler/drivers/docker.ts";
 import type { Replica } from "../../src/scaler/drivers/driver.ts";
+import { composeFor, testWithCompose } from "../support/compose.ts";
 import { driverSuite } from "../support/driver-suite.ts";
-import { describeOnEngine, type TestEngine } from "../support/engine.ts";
-import { closeAfterTest, eventually } from "../support/group.ts";
-import { type Behaviour, PROGRAM, readJournal } from "../support/replica-program.ts";
+import { describeOnEngine } from "../support/engine.ts";
+import { eventually } from "../support/group.ts";
+import { Project } from "../support/project.ts";
+import { PROGRAM } from "../support/replica-program.ts";
 
 const { signal } = new AbortController();
 const unavailable = (words: RegExp): unknown =>
   expect.objectContaining({ code: "TARGET_UNAVAILABLE", message: expect.stringMatching(words) });
-
-let projects = 0;
-
-/** Compose's command line, where there is one. */
-const COMPOSE = [["docker", "compose"], ["docker-compose"]].find(([program = "", ...args]) => {
-  return spawnSync(program, [...args, "version"], { stdio: "ignore" }).status === 0;
-});
 
 await describeOnEngine("the Docker driver", (engine) => {
   const rules = { choosesVictim: true, staysWhenClosed: true, tellsLastWords: true };
@@ -187,19 +180,19 @@ await describeOnEngine("the Docker driver", (engine) => {
     await expect(driver.remove(victim, 1_000, signal)).rejects.toEqual(unavailable(/left alone/));
   });
 
-  test.runIf(COMPOSE)("adds what Compose takes for its own", async () => {
+  testWithCompose("adds what Compose takes for its own", async () => {
     const project = new Project(engine);
-    const file = project.composeFile();
-    const compose = (...args: string[]): string[] => {
-      const [program = "", ...first] = COMPOSE ?? [];
-      const all = [...first, "-p", project.name, "-f", file, ...args];
-      const said = execFileSync(program, all, {
-        encoding: "utf8",
-        stdio: ["ignore", "pipe", "pipe"],
-      });
-      return said.split("\n").filter(Boolean).sort();
+    const file = join(project.journal, "compose.json");
+    const service = {
+      image: engine.image,
+      command: [engine.node, "-e", PROGRAM],
+      network_mode: "host",
+      environment: { JOURNAL: "/journal", BEHAVIOUR: "polite" },
+      volumes: [`${project.journal}:/journal`],
     };
-    compose("up", "-d");
+    writeFileSync(file, JSON.stringify({ services: { consumer: service, other: service } }));
+    const compose = composeFor(project.name, file);
+    await compose("up", "-d");
     const driver = await DockerDriver.open({
       composeFile: file,
       project: project.name,
@@ -208,15 +201,15 @@ await describeOnEngine("the Docker driver", (engine) => {
     await driver.check(signal);
     await driver.grow(2, signal);
     const three = (await driver.current(signal)).map(({ id }) => id);
-    expect(compose("ps", "-q", "consumer")).toEqual(three.toSorted());
+    expect(await compose("ps", "-q", "consumer")).toEqual(three.toSorted());
     // Nothing to do: neither is one too many, nor would it make any of them anew.
-    compose("up", "-d", "--scale", "consumer=3");
+    await compose("up", "-d", "--scale", "consumer=3");
     expect((await driver.current(signal)).map(({ id }) => id)).toEqual(three);
-    compose("up", "-d", "--scale", "consumer=2");
+    await compose("up", "-d", "--scale", "consumer=2");
     expect((await driver.current(signal)).map(({ id }) => id)).toEqual(three.slice(0, 2));
     await driver.grow(1, signal);
-    expect(compose("ps", "-q", "consumer")).toHaveLength(3);
-    expect(compose("ps", "-q", "other")).toHaveLength(1);
+    expect(await compose("ps", "-q", "consumer")).toHaveLength(3);
+    expect(await compose("ps", "-q", "other")).toHaveLength(1);
   });
 
   test("says what to do when no engine answers", async () => {
@@ -227,94 +220,3 @@ await describeOnEngine("the Docker driver", (engine) => {
     );
   });
 });
-
-interface UpOptions {
-  readonly behaviour?: Behaviour;
-  readonly labels?: Record<string, string>;
-  /** What comes after the project's name. */
-  readonly name?: string;
-  readonly env?: readonly string[];
-  readonly command?: string[];
-  readonly image?: string;
-  readonly restart?: string;
-  readonly ports?: Record<string, Dockerode.PortBinding[]>;
-  readonly start?: boolean;
-  /** Where it writes down what happens. Default: where the test reads it. */
-  readonly journal?: string;
-}
-
-/** Containers as `docker compose up` makes them, all gone after the test. */
-class Project {
-  readonly name: string;
-  readonly #engine: TestEngine;
-  readonly #journal = mkdtempSync(join(tmpdir(), "docktor-test-"));
-
-  constructor(engine: TestEngine) {
-    this.name = `docktor-test-${engine.run}-${++projects}`;
-    this.#engine = engine;
-    closeAfterTest(async () => {
-      const all = await this.containers();
-      await Promise.all(all.map((id) => engine.docker.getContainer(id).remove({ force: true })));
-      rmSync(this.#journal, { recursive: true, force: true });
-    });
-  }
-
-  /** Makes one container of a service; returns its id. */
-  async up(service: string, number: number, options: UpOptions = {}): Promise<string> {
-    const { behaviour = "polite", labels = {}, env = [], start = true } = options;
-    const { journal = "/journal" } = options;
-    const restart = options.restart ?? (behaviour === "crashing" ? "always" : "no");
-    const container = await this.#engine.docker.createContainer({
-      name: `${this.name}-${options.name ?? `${service}-${number}`}`,
-      Image: options.image ?? this.#engine.image,
-      Cmd: options.command ?? [this.#engine.node, "-e", PROGRAM],
-      Env: [`JOURNAL=${journal}`, `BEHAVIOUR=${behaviour}`, ...env],
-      Labels: {
-        [LABEL.project]: this.name,
-        [LABEL.service]: service,
-        [LABEL.number]: String(number),
-        [LABEL.oneOff]: "False",
-        [LABEL.configHash]: `hash-of-${service}`,
-        ...labels,
-      },
-      ...(options.ports && { ExposedPorts: { "80/tcp": {} } }),
-      HostConfig: {
-        NetworkMode: options.ports ? "none" : "host",
-        Binds: [`${this.#journal}:/journal`],
-        RestartPolicy: { Name: restart },
-        ...(options.ports && { PortBindings: options.ports }),
-      },
-    });
-    if (start) await container.start();
-    return container.id;
-  }
-
-  /** A Compose file with two services. */
-  composeFile(): string {
-    const service = {
-      image: this.#engine.image,
-      command: [this.#engine.node, "-e", PROGRAM],
-      network_mode: "host",
-      environment: { JOURNAL: "/journal", BEHAVIOUR: "polite" },
-      volumes: [`${this.#journal}:/journal`],
-    };
-    const file = join(this.#journal, "compose.json");
-    writeFileSync(file, JSON.stringify({ services: { consumer: service, other: service } }));
-    return file;
-  }
-
-  async driver(service = "consumer"): Promise<DockerDriver> {
-    return await DockerDriver.open({ project: this.name, service });
-  }
-
-  told(event: string): number {
-    return readJournal(this.#journal).filter((entry) => entry.event === event).length;
-  }
-
-  /** Ids of all its containers. */
-  async containers(): Promise<string[]> {
-    const filters = { label: [`${LABEL.project}=${this.name}`] };
-    const all = await this.#engine.docker.listContainers({ all: true, filters });
-    return all.map(({ Id }) => Id);
-  }
-}

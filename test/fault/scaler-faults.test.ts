@@ -21,12 +21,24 @@ describeOnSystemsServer("a scaled service", ({ start }) => {
     const { url } = await start();
     const load = await loaded(url);
     const service = new ScaledService(url);
-    await eventually("it is about to grow", () => service.decisions.some(({ decision }) => decision === "scale_up"), 30_000);
+    await eventually(
+      "it is about to grow",
+      () => service.decisions.some(({ decision }) => decision === "scale_up"),
+      30_000,
+    );
     service.scaler.kill("SIGKILL");
     await service.scaler.ended;
-    await eventually("no process of it is left", () => processesWith(service.folder).length === 0, 60_000);
+    await eventually(
+      "no process of it is left",
+      () => processesWith(service.folder).length === 0,
+      60_000,
+    );
     service.scaler = service.watch();
-    await eventually("the backlog is worked off", async () => (await service.status()).totals.lag === 0, 90_000);
+    await eventually(
+      "the backlog is worked off",
+      async () => (await service.status()).totals.lag === 0,
+      90_000,
+    );
     expect(judge(load.published, service.records())).toMatchObject(clean);
   }, 200_000);
 
@@ -34,14 +46,25 @@ describeOnSystemsServer("a scaled service", ({ start }) => {
     const { url } = await start();
     const load = await loaded(url);
     const service = new ScaledService(url);
-    await eventually("one drains", async () => {
-      const { members } = await service.status().catch(() => ({ members: [] }));
-      return members.some(({ state }) => state === "draining");
-    }, 120_000);
+    await eventually(
+      "one drains",
+      async () => {
+        const { members } = await service.status().catch(() => ({ members: [] }));
+        return members.some(({ state }) => state === "draining");
+      },
+      120_000,
+    );
     service.scaler.kill("SIGKILL");
     await service.scaler.ended;
-    await eventually("no process of it is left", () => processesWith(service.folder).length === 0, 60_000);
-    await eventually("all is worked off", () => judge(load.published, service.records()).lost === 0);
+    await eventually(
+      "no process of it is left",
+      () => processesWith(service.folder).length === 0,
+      60_000,
+    );
+    await eventually(
+      "all is worked off",
+      () => judge(load.published, service.records()).lost === 0,
+    );
     expect(judge(load.published, service.records())).toMatchObject({ ...clean, duplicated: 0 });
   }, 240_000);
 
@@ -49,7 +72,11 @@ describeOnSystemsServer("a scaled service", ({ start }) => {
     const { url } = await start();
     await loaded(url, 100);
     const service = new ScaledService(url);
-    await eventually("it is there", async () => (await service.size().catch(() => 0)) === 1, 30_000);
+    await eventually(
+      "it is there",
+      async () => (await service.size().catch(() => 0)) === 1,
+      30_000,
+    );
     const second = service.watch();
     await second.says("another scaler leads");
     service.scaler.kill("SIGTERM");
@@ -64,13 +91,26 @@ describeOnSystemsServer("a scaled service", ({ start }) => {
     const server = await start();
     const load = await loaded(server.url, 200);
     const service = new ScaledService(server.url);
-    await eventually("all is worked off", async () => (await service.status().catch(() => undefined))?.totals.lag === 0, 30_000);
+    await eventually(
+      "all is worked off",
+      async () => (await service.status().catch(() => undefined))?.totals.lag === 0,
+      30_000,
+    );
     await server.kill();
-    await eventually("it holds", () => service.decisions.at(-1)?.decision === "hold" && service.scaler.stderr.includes("consumer"), 30_000);
+    await eventually(
+      "it holds",
+      () =>
+        service.decisions.at(-1)?.decision === "hold" && service.scaler.stderr.includes("consumer"),
+      30_000,
+    );
     const while_ = service.decisions.length;
     await server.restart();
     await load.publish(3_000);
-    await eventually("it grows again", () => service.decisions.slice(while_).some(({ decision }) => decision === "scale_up"), 60_000);
+    await eventually(
+      "it grows again",
+      () => service.decisions.slice(while_).some(({ decision }) => decision === "scale_up"),
+      60_000,
+    );
     expect(service.scaler.child.exitCode).toBeNull();
   }, 120_000);
 
@@ -78,12 +118,20 @@ describeOnSystemsServer("a scaled service", ({ start }) => {
     const { url } = await start();
     await loaded(url, 100);
     const service = new ScaledService(url);
-    await eventually("it is there", async () => (await service.size().catch(() => 0)) === 1, 30_000);
+    await eventually(
+      "it is there",
+      async () => (await service.size().catch(() => 0)) === 1,
+      30_000,
+    );
     service.write("services: [{ name: consumer, min_replicas: lots }]");
     await service.scaler.says("min_replicas", 15_000);
     await eventually("it holds", () => service.decisions.at(-1)?.decision === "hold");
     expect(await service.size()).toBe(1);
     service.configure({ min_replicas: 2 });
-    await eventually("it goes by the new minimum", async () => (await service.size()) === 2, 30_000);
+    await eventually(
+      "it goes by the new minimum",
+      async () => (await service.size()) === 2,
+      30_000,
+    );
   }, 120_000);
 });

@@ -17,7 +17,11 @@ describeOnEachServer("a service that is scaled", ({ start }) => {
     await load.publish(4_000);
     const service = new ScaledService(url);
     await eventually("it grows", async () => (await service.size()) >= 3, 30_000);
-    await eventually("the backlog is worked off", async () => (await service.status()).totals.lag === 0, 60_000);
+    await eventually(
+      "the backlog is worked off",
+      async () => (await service.status()).totals.lag === 0,
+      60_000,
+    );
 
     // Rest.
     await eventually("it is back at its minimum", async () => (await service.size()) === 1, 60_000);
@@ -35,7 +39,11 @@ describeOnEachServer("a service that is scaled", ({ start }) => {
     expect(waitedMs).toBeLessThanOrEqual(3 * CHECK_MS);
     expect(during.filter(({ decision }) => decision === "scale_down")).toEqual([]);
     await load.end();
-    await eventually("all is worked off", async () => (await service.status()).totals.lag === 0, 60_000);
+    await eventually(
+      "all is worked off",
+      async () => (await service.status()).totals.lag === 0,
+      60_000,
+    );
     await eventually("it is back at its minimum", async () => (await service.size()) === 1, 60_000);
 
     service.scaler.kill("SIGTERM");

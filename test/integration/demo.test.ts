@@ -40,7 +40,7 @@ describeOnSystemsServer("docktor demo", ({ binary }) => {
     });
     // By hand four members came, one of them first, and three left; then the scaler took one to three or more, and back.
     expect(result["scaleUps"]).toBeGreaterThanOrEqual(3 + 2);
-    expect(result["scaleDowns"]).toBe((result["scaleUps"] ?? 0));
+    expect(result["scaleDowns"]).toBe(result["scaleUps"] ?? 0);
     expect(result["maxReplicas"]).toBeGreaterThanOrEqual(4);
     expect(result["published"]).toBeGreaterThan(10_000);
     expect(result["processed"]).toBe(result["published"]);

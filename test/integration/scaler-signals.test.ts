@@ -5,7 +5,18 @@ import type { QueueConfig } from "../../src/scaler/config/config.ts";
 import { readingsFrom } from "../../src/scaler/signals/history.ts";
 import { NatsQueue } from "../../src/scaler/signals/nats.ts";
 import type { QueueSample } from "../../src/scaler/signals/queue.ts";
-import { closeAfterTest, eventually, GROUP, link, member, numbered, publish, Records, STREAM, SUBJECT } from "../support/group.ts";
+import {
+  closeAfterTest,
+  eventually,
+  GROUP,
+  link,
+  member,
+  numbered,
+  publish,
+  Records,
+  STREAM,
+  SUBJECT,
+} from "../support/group.ts";
 import { describeOnEachServer } from "../support/servers.ts";
 
 async function open(url: string, more: Partial<QueueConfig> = {}): Promise<NatsQueue> {
@@ -30,9 +41,18 @@ describeOnEachServer("the scaler reads", ({ start }) => {
     await publish(url, numbered(40));
     const queue = await open(url);
     const sample = await queue.read();
-    expect(sample).toMatchObject({ backlog: 40, lag: 40, partitioned: true, members: [], rebalancing: false });
+    expect(sample).toMatchObject({
+      backlog: 40,
+      lag: 40,
+      partitioned: true,
+      members: [],
+      rebalancing: false,
+    });
     expect(sample.parts.map(({ backlog }) => backlog).reduce((a, b) => a + b)).toBe(40);
-    expect(await queue.validate()).toBe(`group ${GROUP} on stream ${STREAM}, 4 partitions, nobody in it, backlog 40`);
+    expect(await queue.validate("consumer")).toBe(
+      "a docktor group, 4 partitions, nobody in it, backlog 40",
+    );
+    expect(await queue.validate("stream")).toMatch(/; 40 messages$/);
   });
 
   test("a group at work: members with what they did and how busy they were, and rates from what was handled", async () => {
@@ -51,7 +71,12 @@ describeOnEachServer("the scaler reads", ({ start }) => {
     };
     await eventually("both have their share, and have committed", async () => {
       const { members = [], rebalancing, backlog } = await look();
-      return members.every(({ partitions }) => partitions === 2) && members.length === 2 && !rebalancing && backlog === 0;
+      return (
+        members.every(({ partitions }) => partitions === 2) &&
+        members.length === 2 &&
+        !rebalancing &&
+        backlog === 0
+      );
     });
     samples.length = 0;
     await look();
@@ -70,10 +95,14 @@ describeOnEachServer("the scaler reads", ({ start }) => {
     expect(last?.members?.every(({ work }) => (work?.busyMs ?? 0) > 0)).toBe(true);
   });
 
-  test("any pull consumer of a stream, and its rate in is never negative where handled messages are removed", async () => {
+  test("docktor-Go's defect: any pull consumer of a stream, and its rate in is never negative where handled messages are removed", async () => {
     const { url } = await start();
     const { manager, jetstream } = await link(url);
-    await manager.streams.add({ name: "JOBS", subjects: ["jobs.>"], retention: "workqueue" as never });
+    await manager.streams.add({
+      name: "JOBS",
+      subjects: ["jobs.>"],
+      retention: "workqueue" as never,
+    });
     await manager.consumers.add("JOBS", { durable_name: "plain", ack_policy: AckPolicy.Explicit });
     for (let i = 0; i < 30; i++) await jetstream.publish("jobs.a", "x");
     const queue = await open(url, { stream: "JOBS", consumer: "plain", subject: undefined });
@@ -91,6 +120,28 @@ describeOnEachServer("the scaler reads", ({ start }) => {
     expect((readings.rateOut * (second.at - first.at)) / 1_000).toBeCloseTo(20);
   });
 
+  test("a message that is delivered again and again is not taken for new ones", async () => {
+    const { url } = await start();
+    const { manager, jetstream } = await link(url);
+    await manager.streams.add({ name: "JOBS", subjects: ["jobs.>"] });
+    await manager.consumers.add("JOBS", { durable_name: "plain", ack_policy: AckPolicy.Explicit });
+    await jetstream.publish("jobs.a", "poison");
+    const queue = await open(url, { stream: "JOBS", consumer: "plain", subject: undefined });
+    const first = await queue.read();
+    const consumer = await jetstream.consumers.get("JOBS", "plain");
+    for (let delivery = 1; delivery <= 5; delivery++) {
+      const message = await consumer.next();
+      expect(message?.info.deliveryCount).toBe(delivery);
+      if (delivery < 5) message?.nak();
+      else await message?.ackAck();
+    }
+    const second = await queue.read();
+    const readings = readingsFrom([first, second], 60_000);
+    if ("unread" in readings) expect.fail(readings.unread);
+    expect(readings.rateIn.long).toBe(0);
+    expect((readings.rateOut * (second.at - first.at)) / 1_000).toBeCloseTo(1);
+  });
+
   test("nothing that is not there: a missing stream, group or consumer is an error, and never a backlog of 0", async () => {
     const { url } = await start();
     await expect((await open(url)).read()).rejects.toMatchObject({ code: "STREAM_NOT_FOUND" });
@@ -98,7 +149,9 @@ describeOnEachServer("the scaler reads", ({ start }) => {
     await manager.streams.add({ name: STREAM, subjects: [`${SUBJECT}.>`] });
     await expect((await open(url)).read()).rejects.toMatchObject({
       code: "READING_UNAVAILABLE",
-      message: expect.stringMatching(/^stream EVENTS has no group or consumer WORKERS: no docktor producer or consumer has used/),
+      message: expect.stringMatching(
+        /^stream EVENTS has no group or consumer WORKERS: no docktor producer or consumer has used/,
+      ),
     });
   });
 });
@@ -109,7 +162,10 @@ describeOnEachServer("a member that the scaler has leave", ({ start }) => {
     const [a, b] = [member(url, { memberId: "a" }), member(url, { memberId: "b" })];
     for (const each of [a, b]) await each.run({ eachMessage: () => {} });
     const queue = await open(url);
-    await eventually("both have their share", () => a.assignment.length === 2 && b.assignment.length === 2);
+    await eventually(
+      "both have their share",
+      () => a.assignment.length === 2 && b.assignment.length === 2,
+    );
     const { members = [] } = await queue.read();
     const victim = members.find(({ id }) => id === "b") ?? expect.fail("b is a member");
     await queue.drain(victim, AbortSignal.timeout(10_000));

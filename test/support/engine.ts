@@ -1,19 +1,18 @@
 /** A real Docker engine for tests, where one answers, with an image that is made of this machine's own Node. */
-import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import Dockerode from "dockerode";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-
-/** Where Node is in the image: at the same place as here. */
-const NODE = realpathSync(process.execPath);
+import { afterAll, beforeAll, describe } from "vitest";
+import { importNode, NODE } from "./images.ts";
+import { describeMissing } from "./missing.ts";
 
 /** What the tests of the engine get. */
 export interface TestEngine {
   readonly docker: Dockerode;
+  /** The socket at which the engine listens. */
+  readonly socket: string;
   /** An id that no other run of the tests has, for names. */
   readonly run: string;
   /** The image's id, once tests run. */
@@ -35,16 +34,17 @@ export async function describeOnEngine(
   const docker = new Dockerode();
   const missing = await whyMissing(docker);
   if (missing !== undefined) {
-    describeMissing(title, `no Docker engine answers: ${missing}`);
+    describeMissing(title, missing);
     return;
   }
   const run = randomBytes(4).toString("hex");
   let image = "";
   describe(`${title} (Docker engine ${(await docker.version()).Version})`, () => {
-    const state = mkdtempSync(join(tmpdir(), "docktor-test-"));
     const before = process.env["XDG_STATE_HOME"];
+    let state = "";
 
     beforeAll(async () => {
+      state = mkdtempSync(join(tmpdir(), "docktor-test-"));
       process.env["XDG_STATE_HOME"] = state;
       image = await importNode(docker, `docktor-test-${run}`);
     }, 120_000);
@@ -53,11 +53,12 @@ export async function describeOnEngine(
       if (before === undefined) delete process.env["XDG_STATE_HOME"];
       else process.env["XDG_STATE_HOME"] = before;
       rmSync(state, { recursive: true, force: true });
-      await docker.getImage(image).remove({ force: true });
+      if (image !== "") await docker.getImage(image).remove({ force: true });
     }, 60_000);
 
     define({
       docker,
+      socket: socketOf(docker) ?? "",
       run,
       node: NODE,
       get image() {
@@ -68,35 +69,18 @@ export async function describeOnEngine(
 }
 
 async function whyMissing(docker: Dockerode): Promise<string | undefined> {
+  // They share folders, loopback and programs with their containers.
+  if (process.platform !== "linux" || socketOf(docker) === undefined) {
+    return "the engine is to be this machine's own, on Linux, at a socket";
+  }
   try {
     await docker.ping();
     return undefined;
   } catch (error) {
-    return String((error as Error).message);
+    return `no Docker engine answers: ${(error as Error).message}`;
   }
 }
 
-function describeMissing(title: string, reason: string): void {
-  if (process.env["CI"]) {
-    test(title, () => expect.fail(reason));
-  } else {
-    console.warn(`SKIPPED: ${title}: ${reason}`);
-    describe.skip(`${title}: ${reason}`, () => test("is skipped", () => {}));
-  }
-}
-
-/** Makes an image of Node and the libraries that it needs; returns its id. */
-async function importNode(docker: Dockerode, name: string): Promise<string> {
-  // `libm.so.6 => /lib/libm.so.6 (0x…)`, and the loader, whose path stands alone.
-  const libraries =
-    execFileSync("ldd", [NODE], { encoding: "utf8" }).match(/\/\S+(?= \(0x)/g) ?? [];
-  const files = [NODE, ...libraries].map((path) => path.slice(1));
-  // What the paths lead to, under the names by which Node asks for it.
-  const tar = spawn("tar", ["-C", "/", "-chf", "-", ...files], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const progress = await docker.importImage(tar.stdout, { repo: name, tag: "latest" });
-  const said = await text(progress);
-  if (/"error"/.test(said)) throw new Error(said);
-  return (await docker.getImage(`${name}:latest`).inspect()).Id;
+function socketOf({ modem }: Dockerode): string | undefined {
+  return (modem as { socketPath?: string }).socketPath;
 }

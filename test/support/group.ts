@@ -32,12 +32,13 @@ export async function eventually(
   what: string,
   condition: () => unknown,
   timeout = 15_000,
+  interval = 10,
 ): Promise<void> {
   await vi.waitFor(
     async () => {
       if (!(await condition())) throw new Error(`it never came to this: ${what}`);
     },
-    { timeout, interval: 10 },
+    { timeout, interval },
   );
 }
 

@@ -48,7 +48,13 @@ export class Members {
       drainTimeoutMs: 25_000,
       lookAtStream: () => Promise.resolve({ created: "2026-01-01T00:00:00Z", lastSequence: 100 }),
       work,
-      observer: { joined: () => {}, left: () => {}, rebalanced: () => {}, dismissed: () => {}, error: () => {} },
+      observer: {
+        joined: () => {},
+        left: () => {},
+        rebalanced: () => {},
+        dismissed: () => {},
+        error: () => {},
+      },
       signal: new AbortController().signal,
       ...options,
     });

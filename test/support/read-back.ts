@@ -8,6 +8,7 @@ export interface StoredMessage {
   subject: string;
   messageId: string;
   key: string;
+  storedAt: Date;
   data: string;
   header(name: string): string[];
 }
@@ -28,6 +29,7 @@ export async function readBack(
       subject: message.subject,
       messageId: message.headers?.get("Nats-Msg-Id") ?? "",
       key: message.headers?.get(KEY_HEADER) ?? "",
+      storedAt: message.time,
       data: message.string(),
       header: (name) => message.headers?.values(name) ?? [],
     });

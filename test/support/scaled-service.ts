@@ -23,14 +23,22 @@ export interface Decision {
 
 /** It is stopped after the test. */
 export class ScaledService {
-  readonly folder: string = temporaryFolder();
+  readonly folder: string;
   scaler: Docktor;
   readonly #url: string;
   readonly #file: string;
 
-  /** @param more keys of the service in the configuration */
-  constructor(url: string, more: Readonly<Record<string, unknown>> = {}) {
+  /**
+   * @param more keys of the service in the configuration
+   * @param folder where records are, if its replicas are not the scaler's own processes
+   */
+  constructor(
+    url: string,
+    more: Readonly<Record<string, unknown>> = {},
+    folder: string = temporaryFolder(),
+  ) {
     this.#url = url;
+    this.folder = folder;
     this.#file = join(this.folder, "docktor.yaml");
     this.configure(more);
     this.scaler = this.watch();
@@ -83,7 +91,7 @@ export class ScaledService {
 
   /** Starts a scaler, beside those that run. */
   watch(): Docktor {
-    return new Docktor(["scale-watch", `--config=${this.#file}`, "--json"], {
+    return new Docktor(["scale-watch", `--config=${this.#file}`], {
       env: { XDG_STATE_HOME: this.folder, NATS_URL: this.#url },
     });
   }
@@ -92,7 +100,10 @@ export class ScaledService {
     const path = join(this.folder, "docktor", "decisions.jsonl");
     if (!existsSync(path)) return [];
     const lines = readFileSync(path, "utf8");
-    return lines.trim().split("\n").map((line) => JSON.parse(line) as Decision);
+    return lines
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Decision);
   }
 
   records(): ProcessedRecord[] {
@@ -109,4 +120,3 @@ export class ScaledService {
     return members.filter(({ state }) => state === "active").length;
   }
 }
-

@@ -1,8 +1,9 @@
-import { afterEach, describe, expect, inject, test, vi } from "vitest";
+import { afterEach, describe, expect, inject, vi } from "vitest";
 import { EmbeddedServer, type EmbeddedServerOptions } from "../../src/nats/embedded-server.ts";
 import { Cluster } from "./cluster.ts";
 import type { TestServer } from "./global-setup.ts";
 import { closeAll } from "./group.ts";
+import { describeMissing } from "./missing.ts";
 
 const provided = inject("servers");
 
@@ -67,15 +68,6 @@ function describeOn(
   describe(`${title} (${name})`, () => {
     define({ name, version, binary, ...startForOneTest(binary) });
   });
-}
-
-function describeMissing(title: string, reason: string): void {
-  if (process.env["CI"]) {
-    test(title, () => expect.fail(reason));
-  } else {
-    console.warn(`SKIPPED: ${title}: ${reason}`);
-    describe.skip(`${title}: ${reason}`, () => test("is skipped", () => {}));
-  }
 }
 
 function startForOneTest(binary: string): Pick<ServerContext, "start" | "startCluster"> {

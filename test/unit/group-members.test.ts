@@ -59,7 +59,9 @@ describe("a member", () => {
   ])("does not live by a session %s", async (_what, session) => {
     const { leases, sessions } = await group({ a: "active" });
     await sessions.write("a", session, ABSENT);
-    expect(await readMembers(leases, sessions)).toMatchObject([{ id: "a", state: "dead", startedAt: 7 }]);
+    expect(await readMembers(leases, sessions)).toMatchObject([
+      { id: "a", state: "dead", startedAt: 7 },
+    ]);
   });
 
   test("is dead when the bucket of sessions is gone", async () => {

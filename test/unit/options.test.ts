@@ -44,7 +44,10 @@ describe("a value of another kind is refused, as it was written", () => {
       "poison cannot be a string: use an object, { policy, maxAttempts }",
       { poison: "dead-letter" },
     ],
-    ["concurrency cannot be a number: use an object, { perPartition, by, perMember }", { concurrency: 0 }],
+    [
+      "concurrency cannot be a number: use an object, { perPartition, by, perMember }",
+      { concurrency: 0 },
+    ],
     ["concurrency cannot be a boolean: use an object", { concurrency: false }],
     ["concurrency cannot be null: use an object", { concurrency: null }],
     ['partitions "32" is not possible: use a whole number from 1 to 65536', { partitions: "32" }],

@@ -1,15 +1,11 @@
 /** What the scaler decides: pure, and so tried with thousands of situations. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  decide,
-  type Decision,
-  type Memory,
-  NO_MEMORY,
-  type PolicySettings,
-} from "../../src/scaler/policy.ts";
-import type { PartitionReadings, Readings, Unread } from "../../src/scaler/readings.ts";
-import type { Rules } from "../../src/scaler/rules.ts";
+import { decide } from "../../src/scaler/policy.ts";
+import type { Decision, PolicySettings } from "../../src/scaler/policy/decision.ts";
+import { type Memory, NO_MEMORY } from "../../src/scaler/policy/memory.ts";
+import type { PartitionReadings, Readings, Unread } from "../../src/scaler/policy/readings.ts";
+import type { Rules } from "../../src/scaler/policy/rules.ts";
 
 const RATE = {
   kind: "rate",
@@ -23,6 +19,7 @@ const SETTINGS: PolicySettings = {
   minReplicas: 1,
   maxReplicas: 20,
   policy: RATE,
+  metricsWindowMs: 10_000,
   windowMs: 180_000,
   cooldown: { upMs: 0, downMs: 0 },
   actionsPerHour: 1_000,
@@ -210,7 +207,7 @@ describe("whatever comes", () => {
       fc.property(steps, policies, (all, policy) =>
         play({ policy, actionsPerHour: 10 }, [...all, ...all, ...all]).every(
           ({ memory }) =>
-            memory.wanted.length <= SETTINGS.maxReplicas + 1 && memory.actions.length <= 10,
+            memory.desired.length <= SETTINGS.maxReplicas + 1 && memory.actions.length <= 10,
         ),
       ),
     );
@@ -336,7 +333,7 @@ describe("by rates", () => {
     service.ready = 1;
     expect(service.after(5_000, seen)).toMatchObject({
       action: "hold",
-      reason: "no replica has told its rate yet",
+      reason: "no replica has reported its rate yet: set replica_rate to start from",
     });
   });
 });
@@ -416,9 +413,7 @@ describe("bad readings", () => {
     expect(service.after(5_000, failed).target).toBe(4);
     const third = service.after(5_000, failed);
     expect(third).toMatchObject({ target: 6, rails: ["fallback"] });
-    expect(third.reason).toBe(
-      "no answer from nats://127.0.0.1:4222; so it falls back to a safe number",
-    );
+    expect(third.reason).toBe("no answer from nats://127.0.0.1:4222; fallback.replicas is used");
     service.ready = 9;
     expect(service.after(5_000, failed)).toMatchObject({ target: 9, action: "hold" });
   });

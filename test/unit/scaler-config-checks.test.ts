@@ -22,7 +22,7 @@ describe("the checks that need files only", () => {
   }
 
   const services = (...names: string[]): string =>
-    `services: [${names.map((name) => `{ name: ${name}, ${QUEUE} }`).join(", ")}]`;
+    `services: [${names.map((name) => `{ name: ${name}, ${QUEUE.replace("WORKERS", name)} }`).join(", ")}]`;
 
   test("find the service in the compose file, and those it includes", async () => {
     const compose = "include: [more/b.yaml]\nservices:\n  a: { image: x, ports: !reset [] }\n";
@@ -30,11 +30,19 @@ describe("the checks that need files only", () => {
       "✓ compose file /compose.yaml: 2 services",
       "✓ a: compose service: a",
       "✓ a: replicas: 1 to 10, every 5s",
-      "✓ a: policy: rate: busy for 80 %, waits up to 10s, catches up in 1m",
+      "✓ a: policy: rate: busy for 80 %, waits up to 10s, catches up in 10s",
       "✓ b: compose service: b",
       "✓ b: replicas: 1 to 10, every 5s",
-      "✓ b: policy: rate: busy for 80 %, waits up to 10s, catches up in 1m",
+      "✓ b: policy: rate: busy for 80 %, waits up to 10s, catches up in 10s",
     ]);
+  });
+
+  test("refuse two services of one consumer, of which the second would never lead", async () => {
+    const compose = "services: { a: { image: x }, b: { image: x } }\n";
+    const text = `services: [{ name: a, ${QUEUE} }, { name: b, ${QUEUE} }]`;
+    expect(await checked(compose, text)).toContain(
+      "✗ b: consumer WORKERS: service a scales WORKERS of stream EVENTS already, and this one would stand by for ever",
+    );
   });
 
   test("miss a service whose name is only mentioned", async () => {

@@ -1,7 +1,7 @@
 /** How strong a group is that works on whole partitions. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { fewestAs, replicasFor } from "../../src/scaler/shares.ts";
+import { fewestAs, replicasFor } from "../../src/scaler/policy/shares.ts";
 
 const strength = (members: number, partitions: number): number =>
   partitions / Math.ceil(partitions / members);

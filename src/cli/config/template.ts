@@ -45,7 +45,7 @@ services:
     # How long a message may wait.
     slo: 10s
     # In which time a backlog should be worked off.
-    catch_up: 60s
+    catch_up: 10s
     # The share of its time for which a replica should be busy.
     target_utilization: 0.8
     # What one replica handles in a second, until one has told.

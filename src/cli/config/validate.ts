@@ -1,14 +1,12 @@
 /** `docktor config validate`: whether a configuration can work, one line for each thing that was looked at. */
 import type { Command } from "commander";
 import {
-  type CheckResult,
-  configChecks,
+  checkConfig,
+  type ConfigCheckResult,
   findConfig,
   isDocktorError,
   readConfig,
-  runChecks,
   type ScalerConfig,
-  surroundingChecks,
 } from "../../index.ts";
 import { complain, EXIT, Exit } from "../failure.ts";
 import { oneLine, plural } from "../format.ts";
@@ -17,6 +15,7 @@ import { addSettings } from "../settings.ts";
 
 interface Flags {
   config?: string;
+  servers?: string;
   json?: true;
 }
 
@@ -29,10 +28,6 @@ export function addConfigValidate(config: Command): void {
       "Check the configuration, and that all it names is there, with a line for each check; with --json one " +
         "object. Exits with 1 when a check fails.",
     )
-    .option(
-      "--config <file>",
-      "configuration; default: docktor.yaml, else docktor.yml, in the current folder",
-    )
     .addHelpText(
       "after",
       `
@@ -40,19 +35,18 @@ Example:
   docktor config validate --config examples/docktor.yaml`,
     )
     .action(validate);
-  addSettings(command, "json", "logLevel");
+  addSettings(command, "config", "queueServers", "json", "logLevel");
 }
 
-async function validate({ config: named, json }: Flags): Promise<void> {
-  const results: CheckResult[] = [];
-  const tell = (result: CheckResult): void => {
+async function validate({ config: named, servers, json }: Flags): Promise<void> {
+  const results: ConfigCheckResult[] = [];
+  const tell = (result: ConfigCheckResult): void => {
     results.push(result);
     if (!json) print(checkLine(result));
   };
-  const config = readTelling(named, tell);
+  const config = readTelling({ named, servers }, tell);
   if (config !== undefined) {
-    for await (const result of runChecks([...configChecks(config), ...surroundingChecks(config)]))
-      tell(result);
+    for await (const result of checkConfig(config)) tell(result);
   }
   const failed = results.filter(({ ok }) => !ok).length;
   if (json) printJson({ ok: failed === 0, checks: results });
@@ -66,12 +60,12 @@ async function validate({ config: named, json }: Flags): Promise<void> {
 
 /** Reads the configuration; undefined if it cannot be used, after telling all that is wrong with it. */
 function readTelling(
-  named: string | undefined,
-  tell: (result: CheckResult) => void,
+  { named, servers }: { named: string | undefined; servers: string | undefined },
+  tell: (result: ConfigCheckResult) => void,
 ): ScalerConfig | undefined {
   try {
     const file = findConfig(named);
-    const parsed = readConfig(file);
+    const parsed = readConfig(file, { servers });
     if ("config" in parsed) {
       const names = parsed.config.services.map(({ name }) => name).join(", ");
       tell({
@@ -93,6 +87,6 @@ function readTelling(
 }
 
 /** A check for people. */
-function checkLine({ name, ok, message }: CheckResult): string {
+function checkLine({ name, ok, message }: ConfigCheckResult): string {
   return `${ok ? "✓" : "✗"} ${name}: ${oneLine(message)}`;
 }

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { DecisionLog, type GroupStatus, loadConfig, type Report, Scaler } from "../../index.ts";
+import { DecisionLog, type GroupStatus, loadConfig, Scaler } from "../../index.ts";
 import { plural } from "../format.ts";
 import type { Cast } from "./script.ts";
 import type { Scene } from "./scene.ts";
@@ -35,24 +35,20 @@ export async function playScaling(cast: Cast): Promise<Scaled> {
   const stop = new AbortController();
   const scaler = new Scaler({
     config: loadConfig(configure(scene)),
-    log: new DecisionLog(join(scene.folder, "decisions.jsonl")),
-    dryRun: false,
-    observer: {
-      report: ({ decision }: Report) => {
-        const { action, current, target, reason } = decision;
-        if (action === "hold") return;
-        // The first one is there from the start.
-        if (action === "up") tally.ups += target - Math.max(1, current);
-        else tally.downs += current - target;
-        screen.say(`the scaler: ${current} → ${target}, as ${reason}`);
-      },
-      trouble: (_service, message) => screen.say(`the scaler: ${message}`),
-      standsBy: () => {},
-      leads: () => {},
-      reloaded: () => {},
-    },
+    decisionLog: new DecisionLog(join(scene.folder, "decisions.jsonl")),
   });
-  screen.say(`now the scaler decides: from 1 to ${MOST_MEMBERS} members, by what comes in and what waits`);
+  scaler.on("decision", ({ entry }) => {
+    const { decision, current_replicas: current, target_replicas: target, reason } = entry;
+    if (decision === "hold") return;
+    // The first one is there from the start.
+    if (decision === "scale_up") tally.ups += target - Math.max(1, current);
+    else tally.downs += current - target;
+    screen.say(`the scaler: ${current} → ${target}, as ${reason}`);
+  });
+  scaler.on("error", ({ error }) => screen.say(`the scaler: ${error.message}`));
+  screen.say(
+    `now the scaler decides: from 1 to ${MOST_MEMBERS} members, by what comes in and what waits`,
+  );
   const scaling = scaler.run(AbortSignal.any([signal, stop.signal]));
   try {
     await watch.until((status) => sizeOf(status) === 1, signal);

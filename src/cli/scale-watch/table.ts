@@ -1,39 +1,43 @@
 /** What `docktor scale-watch` shows of services: a table of them all, and a line for what was decided. Pure. */
-import type { Report } from "../../index.ts";
+import type { ScalerReport } from "../../index.ts";
 import { count, duration, oneLine, rate, table } from "../format.ts";
 
-const HEADERS = ["SERVICE", "REPLICAS", "BACKLOG", "IN", "OUT", "OLDEST", "WANTED"];
+const HEADERS = ["SERVICE", "REPLICAS", "BACKLOG", "IN", "OUT", "OLDEST", "TARGET"];
 const FIGURES = [2, 3, 4, 5];
 
 /** A line for each service. */
-export function servicesTable(reports: readonly Report[]): string[] {
+export function servicesTable(reports: readonly ScalerReport[]): string[] {
   return table(HEADERS, reports.map(rowOf), FIGURES);
 }
 
-function rowOf({ service, decision, situation, oldestMs }: Report): string[] {
-  const { readings } = situation;
+function rowOf({ entry, replicas, readings, oldestMs }: ScalerReport): string[] {
   const figures =
     "unread" in readings
       ? ["?", "?", "?"]
       : [count(readings.backlog), rate(readings.rateIn.short), rate(readings.rateOut)];
   const age = oldestMs === undefined ? "-" : duration(oldestMs);
-  return [service, replicasOf(situation.replicas), ...figures, age, String(decision.target)];
+  const { service, target_replicas: target } = entry;
+  return [service, replicasOf(replicas), ...figures, age, String(target)];
 }
 
-/** `4`, or with those that are not there: `4 +2 starting +1 failing -1 leaving`. */
-function replicasOf({ ready, starting, failing, draining }: Report["situation"]["replicas"]): string {
-  const coming = starting > 0 ? ` +${starting} starting` : "";
-  const ill = failing > 0 ? ` +${failing} failing` : "";
-  const going = draining > 0 ? ` -${draining} leaving` : "";
-  return `${ready}${coming}${ill}${going}`;
+/** `4`, or with those that are not there, or not for long: `4 +2 starting +1 failing -1 draining`. */
+function replicasOf({ ready, starting, failing, draining }: ScalerReport["replicas"]): string {
+  const others = [
+    starting > 0 ? ` +${starting} starting` : "",
+    failing > 0 ? ` +${failing} failing` : "",
+    draining > 0 ? ` -${draining} draining` : "",
+  ];
+  return `${ready}${others.join("")}`;
 }
 
 /** What was decided, and why. */
-export function actionLine({ service, at, decision, failing, dryRun }: Report): string {
-  const { action, current, target, reason } = decision;
-  const verb = { up: "scale up", down: "scale down", hold: "hold" }[action];
-  const numbers = action === "hold" ? String(current) : `${current}→${target}`;
+export function actionLine({ entry, failing }: ScalerReport): string {
+  const { service, decision, reason, dry_run: isDry } = entry;
+  const { current_replicas: current, target_replicas: target } = entry;
+  const verb = { scale_up: "scale up", scale_down: "scale down", hold: "hold" }[decision];
+  const numbers = decision === "hold" ? String(current) : `${current}→${target}`;
   const ill = failing.map(({ name, why }) => `; ${name} keeps failing: ${why}`).join("");
-  const dry = dryRun && action !== "hold" ? " (dry run)" : "";
-  return oneLine(`${at.toTimeString().slice(0, 8)} ${service}: ${verb} ${numbers}${dry}: ${reason}${ill}`);
+  const dry = isDry && decision !== "hold" ? " (dry run)" : "";
+  const time = new Date(entry.ts).toTimeString().slice(0, 8);
+  return oneLine(`${time} ${service}: ${verb} ${numbers}${dry}: ${reason}${ill}`);
 }

@@ -1,9 +1,9 @@
 /** What has to be right before a service is scaled, one thing at a time, and the checks that need nothing but files. */
 import { relative } from "node:path";
 import { DocktorError, messageOf } from "../../errors.ts";
-import { inWords } from "../rules.ts";
+import { inWords } from "../policy/rules.ts";
 import { findService, readCompose } from "./compose.ts";
-import type { ScalerConfig, ServiceConfig } from "./config.ts";
+import type { QueueConfig, ScalerConfig, ServiceConfig } from "./config.ts";
 import { writtenDuration } from "./duration.ts";
 
 /** Something that is either right or not. */
@@ -51,7 +51,8 @@ export function configChecks({ services }: ScalerConfig): Check[] {
   const files = new Set(services.flatMap((service) => composeFileOf(service) ?? []));
   return [
     ...Array.from(files, composeCheck),
-    ...services.flatMap((service) => [
+    ...services.flatMap((service, at) => [
+      ...sharingChecks(service, services.slice(0, at)),
       ...composeServiceChecks(service),
       told(`${service.name}: replicas`, boundsInWords(service)),
       told(`${service.name}: policy`, policyInWords(service)),
@@ -90,6 +91,22 @@ function composeServiceChecks({ name, maxReplicas, target }: ServiceConfig): Che
     );
   };
   return [{ name: `${name}: compose service`, run }];
+}
+
+/** Of two that scale the replicas of one consumer, only one would ever lead. */
+function sharingChecks({ name, queue }: ServiceConfig, before: readonly ServiceConfig[]): Check[] {
+  if (queue === undefined) return [];
+  const key = ({ url, stream, consumer }: QueueConfig): string =>
+    JSON.stringify([url, stream, consumer]);
+  const other = before.find((each) => each.queue !== undefined && key(each.queue) === key(queue));
+  if (other === undefined) return [];
+  const run = async (): Promise<string> => {
+    throw new DocktorError(
+      "CONFIG_INVALID",
+      `service ${other.name} scales ${queue.consumer} of stream ${queue.stream} already, and this one would stand by for ever`,
+    );
+  };
+  return [{ name: `${name}: consumer ${queue.consumer}`, run }];
 }
 
 function boundsInWords(service: ServiceConfig): string {

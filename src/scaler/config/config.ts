@@ -1,5 +1,5 @@
 /** What `docktor.yaml` says, checked and with every default filled in. */
-import type { PolicySettings } from "../decision.ts";
+import type { PolicySettings } from "../policy/decision.ts";
 
 /** A configuration. */
 export interface ScalerConfig {
@@ -14,8 +14,6 @@ export interface ScalerConfig {
 /** One service, and how it is scaled. */
 export interface ServiceConfig extends PolicySettings {
   readonly name: string;
-  /** Over how long rates and CPU are measured, in milliseconds. Default 10,000. */
-  readonly metricsWindowMs: number;
   /** How often it is decided, in milliseconds. Default 5,000, in the form for one service 10,000. */
   readonly checkIntervalMs: number;
   /** Whether decisions are made and logged, and not carried out. Default false. */

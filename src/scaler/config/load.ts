@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DocktorError, messageOf } from "../../errors.ts";
 import type { ScalerConfig } from "./config.ts";
-import { invalidConfig, parseConfig, type ParsedConfig } from "./parse.ts";
+import { type ConfigOptions, invalidConfig, parseConfig, type ParsedConfig } from "./parse.ts";
 
 /** The names that are looked for, the first one first. */
 const NAMES = ["docktor.yaml", "docktor.yml"];
@@ -25,11 +25,11 @@ export function findConfig(named?: string, folder = ""): string {
 }
 
 /**
- * Reads a file, and tells all that is wrong with it instead of throwing it. `queueKinds` are those of {@link parseConfig}.
+ * Reads a file, and tells all that is wrong with it instead of throwing it.
  *
  * @throws DocktorError CONFIG_INVALID when the file cannot be read
  */
-export function readConfig(file: string, queueKinds?: readonly string[]): ParsedConfig {
+export function readConfig(file: string, options?: ConfigOptions): ParsedConfig {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
@@ -40,16 +40,16 @@ export function readConfig(file: string, queueKinds?: readonly string[]): Parsed
       { cause: error },
     );
   }
-  return parseConfig(text, file, queueKinds);
+  return parseConfig(text, file, options);
 }
 
 /**
- * Reads a configuration; `queueKinds` are those of {@link parseConfig}.
+ * Reads a configuration.
  *
  * @throws DocktorError CONFIG_INVALID when the file cannot be read, or with a line for each thing that is wrong with it
  */
-export function loadConfig(file: string, queueKinds?: readonly string[]): ScalerConfig {
-  const parsed = readConfig(file, queueKinds);
+export function loadConfig(file: string, options?: ConfigOptions): ScalerConfig {
+  const parsed = readConfig(file, options);
   if ("config" in parsed) return parsed.config;
   throw invalidConfig(parsed.problems);
 }

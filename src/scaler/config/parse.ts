@@ -1,6 +1,7 @@
 /** From the text of a `docktor.yaml` to a configuration, or to everything that is wrong with it. */
 import { dirname, resolve } from "node:path";
 import { DocktorError } from "../../errors.ts";
+import { queueKinds } from "../signals/registry.ts";
 import type { ScalerConfig } from "./config.ts";
 import { conflictsIn } from "./schema/conflicts.ts";
 import { checkKeys, type Draft } from "./schema/file.ts";
@@ -21,18 +22,14 @@ export type ParsedConfig =
   | { readonly config: ScalerConfig }
   | { readonly problems: readonly ConfigProblem[] };
 
-/** The kinds of queues that docktor reads by itself. */
-const QUEUE_KINDS = ["nats"];
+/** What is known from elsewhere. */
+export interface ConfigOptions {
+  /** The NATS servers of all services, whatever the file says. */
+  readonly servers?: string | undefined;
+}
 
-/**
- * Reads a configuration from its text. Paths in it begin at the folder of `file`; `queueKinds` are the kinds of
- * queues that can be read, `nats` unless others are registered.
- */
-export function parseConfig(
-  text: string,
-  file: string,
-  queueKinds: readonly string[] = QUEUE_KINDS,
-): ParsedConfig {
+/** Reads a configuration from its text. Paths in it begin at the folder of `file`. */
+export function parseConfig(text: string, file: string, options: ConfigOptions = {}): ParsedConfig {
   const { value, errors, placeOf } = readYaml(text);
   const problems = errors.map(({ path, ...rest }) => ({ file, key: pathText(path), ...rest }));
   const told = (finding: Finding): ConfigProblem => {
@@ -46,9 +43,9 @@ export function parseConfig(
   }
   const checked = checkKeys(value);
   const found = checked.success ? [] : findingsOf(checked.error.issues, value);
-  problems.push(...[...found, ...conflictsIn(value, queueKinds)].map(told));
+  problems.push(...[...found, ...conflictsIn(value, queueKinds())].map(told));
   if (!checked.success || problems.length > 0) return { problems: sorted(problems) };
-  return { config: completed(checked.data, file) };
+  return { config: completed(checked.data, file, options) };
 }
 
 /** In one line: `docktor.yaml:12:7 services[0].max_replicas: …`. */
@@ -56,19 +53,25 @@ export function problemText({ file, line, column, key, message }: ConfigProblem)
   return `${file}:${line}:${column}${key === "" ? "" : ` ${key}`}: ${message}`;
 }
 
-/** The error that tells all problems, each in a line of its own; a command that prints one line can join them. */
+/** The error that tells all problems, each in a line of its own. */
 export function invalidConfig(problems: readonly ConfigProblem[]): DocktorError {
   return new DocktorError("CONFIG_INVALID", problems.map(problemText).join(";\n"));
 }
 
-function completed({ composeFile, llm, services }: Draft, file: string): ScalerConfig {
+function completed(
+  { composeFile, llm, services }: Draft,
+  file: string,
+  { servers }: ConfigOptions,
+): ScalerConfig {
   const folder = dirname(resolve(file));
   return {
     file,
     llm,
-    services: services.map(({ target, ...service }) => {
-      const { name, queue } = service;
-      return { ...service, target: target({ folder, composeFile, name, queue }) };
+    services: services.map(({ target, queue: written, ...service }) => {
+      const { name } = service;
+      const elsewhere = servers !== undefined && written?.kind === "nats";
+      const queue = elsewhere ? { ...written, url: servers } : written;
+      return { ...service, queue, target: target({ folder, composeFile, name, queue }) };
     }),
   };
 }

@@ -248,6 +248,13 @@ export function isRefusal(error: unknown, status: number): boolean {
   return (error.cause as Partial<Refusal> | undefined)?.statusCode === status;
 }
 
+/** Whether the engine could not be reached, or went away while it was asked. */
+export function isAway(error: unknown): boolean {
+  if (!(error instanceof DocktorError)) return false;
+  const { code = "", syscall } = (error.cause ?? {}) as Partial<NodeJS.ErrnoException>;
+  return syscall === "connect" || ["ECONNRESET", "EPIPE"].includes(code);
+}
+
 async function unless<T>(status: number, step: () => Promise<T>): Promise<T | undefined> {
   try {
     return await step();

@@ -2,10 +2,11 @@
  * Replicas as containers of a Compose service, side by side with Compose: its labels tell which containers there are, and
  * those that are added look to it like its own. Nothing else is touched: no other service, no network, volume or image.
  */
+import { systemClock } from "../../clock.ts";
 import { DocktorError } from "../../errors.ts";
 import { CpuMeter } from "./cpu-meter.ts";
 import { cloneOf, fixedPorts, LABEL, memberIdOf, numberOf } from "./docker-clone.ts";
-import { Engine, isRefusal } from "./docker-engine.ts";
+import { Engine, isAway, isRefusal } from "./docker-engine.ts";
 import { type ProjectSource, projectName } from "./docker-project.ts";
 import { Template } from "./docker-template.ts";
 import type { ContainerSource, InspectedContainer, ListedContainer } from "./docker-types.ts";
@@ -21,6 +22,9 @@ export interface DockerDriverOptions extends ProjectSource {
   /** The engine's socket. Default: as `DOCKER_HOST` says, else `/var/run/docker.sock`. */
   readonly socket?: string | undefined;
 }
+
+/** How long to wait before an engine that is away is asked again, in milliseconds. */
+const AGAIN_MS = 500;
 
 /** How programs end that were asked to: in good order, or by SIGINT or SIGTERM. */
 const ENDED_WHEN_ASKED = [0, 130, 143];
@@ -40,6 +44,7 @@ export class DockerDriver implements Driver {
   readonly #memberIds = new Map<string, string | undefined>();
   readonly #starting = new Set<string>();
   readonly #stopping = new Map<string, Promise<void>>();
+  readonly #closing = new AbortController();
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(engine: Engine, project: string, service: string) {
@@ -74,20 +79,12 @@ export class DockerDriver implements Driver {
     await this.#inTurn(() => this.#grow(count, signal));
   }
 
+  /** While the engine is away it is asked again and again: what has left its group should not come back to it. */
   async remove(victim: Replica, graceMs: number, signal: AbortSignal): Promise<void> {
-    const found = await this.#engine.inspect(victim.id, signal);
-    if (found === undefined) return;
-    const { Id, Name, Config } = found;
-    const [project, service] = [Config.Labels[LABEL.project], Config.Labels[LABEL.service]];
-    if (project !== this.#project || service !== this.#service) {
-      throw new DocktorError(
-        "TARGET_UNAVAILABLE",
-        `container ${Name.slice(1)} is none of service ${this.#service} of project ${this.#project}, so it is left alone`,
-      );
-    }
-    await this.#keepTemplate(Id, signal);
-    const stopping = this.#stopping.get(Id) ?? this.#stop(Id, graceMs);
-    this.#stopping.set(Id, stopping);
+    signal.throwIfAborted();
+    const { id } = victim;
+    const stopping = this.#stopping.get(id) ?? this.#stop(id, graceMs);
+    this.#stopping.set(id, stopping);
     await unlessAborted(signal, stopping);
   }
 
@@ -106,6 +103,7 @@ export class DockerDriver implements Driver {
 
   async close(): Promise<void> {
     // The containers are Compose's and stay; a connection closes by itself.
+    this.#closing.abort(new DocktorError("CLOSED", "the Docker driver is closed"));
   }
 
   /** The service's containers by their numbers. */
@@ -242,12 +240,35 @@ export class DockerDriver implements Driver {
   }
 
   async #stop(id: string, graceMs: number): Promise<void> {
+    const { signal } = this.#closing;
     try {
-      await this.#engine.stop(id, graceMs);
-      await this.#engine.remove(id, false);
+      for (;;) {
+        try {
+          return await this.#stopOnce(id, graceMs, signal);
+        } catch (error) {
+          if (!isAway(error)) throw error;
+        }
+        await systemClock.sleep(AGAIN_MS, signal);
+      }
     } finally {
       this.#stopping.delete(id);
     }
+  }
+
+  async #stopOnce(id: string, graceMs: number, signal: AbortSignal): Promise<void> {
+    const found = await this.#engine.inspect(id, signal);
+    if (found === undefined) return;
+    const { Id, Name, Config } = found;
+    const [project, service] = [Config.Labels[LABEL.project], Config.Labels[LABEL.service]];
+    if (project !== this.#project || service !== this.#service) {
+      throw new DocktorError(
+        "TARGET_UNAVAILABLE",
+        `container ${Name.slice(1)} is none of service ${this.#service} of project ${this.#project}, so it is left alone`,
+      );
+    }
+    await this.#keepTemplate(Id, signal);
+    await this.#engine.stop(Id, graceMs);
+    await this.#engine.remove(Id, false);
   }
 
   /** Before a container goes. @throws DocktorError TARGET_UNAVAILABLE when it is the last and its settings would be lost */

@@ -8,6 +8,8 @@ export interface Replica {
   readonly name: string;
   /** The group's member that runs in it, where the driver knows (`MEMBER_ID` in its environment); else undefined. */
   readonly memberId: string | undefined;
+  /** How the id of its member begins if that was given none, where the driver knows. */
+  readonly unnamedMember?: string | undefined;
   /**
    * `running`: its process is up. `starting`: on its way. `stopping`: asked to stop. `failed`: it keeps ending by
    * itself, or cannot start at all.

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { accessSync, constants, mkdirSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { DocktorError, messageOf } from "../../errors.ts";
+import { unnamedMember } from "../../member-id.ts";
 import { CpuMeter } from "./cpu-meter.ts";
 import { type Capabilities, type Driver, GRACE_MS, type Replica } from "./driver.ts";
 import { lowestFree } from "./numbers.ts";
@@ -56,7 +57,9 @@ export class ProcessDriver implements Driver {
     return replicas.map((replica) => {
       const { memberId, name, state, why, pid } = replica;
       const cpuPercent = pid === undefined ? undefined : shares.get(String(pid));
-      return { id: memberId, name, memberId, state, ...(why && { why }), cpuPercent };
+      const unnamed = pid === undefined ? undefined : unnamedMember(pid);
+      const told = { id: memberId, name, memberId, unnamedMember: unnamed, state };
+      return { ...told, ...(why && { why }), cpuPercent };
     });
   }
 

@@ -1,10 +1,14 @@
 /** A docktor group, as the scaler sees it. */
 import type { JetStreamManager } from "@nats-io/jetstream";
 import { type Clock, systemClock } from "../../clock.ts";
-import { DocktorError } from "../../errors.ts";
+import { DocktorError, toDocktorError } from "../../errors.ts";
 import { changeRoster, readRoster, withMember } from "../../lease/roster.ts";
 import type { Link } from "../../nats/connection.ts";
-import { type GroupReader, type GroupReading, type PartitionReading } from "../../partition/group-reader.ts";
+import {
+  type GroupReader,
+  type GroupReading,
+  type PartitionReading,
+} from "../../partition/group-reader.ts";
 import { partitionSubject } from "../../partition/names.ts";
 import { oldestMs } from "./age.ts";
 import type { MemberSample, QueueSample } from "./queue.ts";
@@ -75,17 +79,31 @@ export async function drainMember(
   signal: AbortSignal,
   clock: Clock = systemClock,
 ): Promise<void> {
-  await changeRoster(leases, identity, (roster) => {
-    const member = roster?.members[id];
-    if (roster === undefined || member?.incarnation !== incarnation) return undefined;
-    if (member.state === "draining") return undefined;
-    return withMember(roster, id, { ...member, state: "draining" });
-  });
-  for (;;) {
-    signal.throwIfAborted();
+  const mark = async (): Promise<boolean> => {
+    await changeRoster(leases, identity, (roster) => {
+      const member = roster?.members[id];
+      if (roster === undefined || member?.incarnation !== incarnation) return undefined;
+      if (member.state === "draining") return undefined;
+      return withMember(roster, id, { ...member, state: "draining" });
+    });
+    return true;
+  };
+  const isGone = async (): Promise<boolean> => {
     const members = (await readRoster(leases, identity))?.roster.members;
-    if (members?.[id]?.incarnation !== incarnation) return;
-    await clock.sleep(LOOK_MS, signal);
+    return members?.[id]?.incarnation !== incarnation;
+  };
+  for (const step of [mark, isGone]) {
+    while (!(await unlessUnreachable(step))) await clock.sleep(LOOK_MS, signal);
+  }
+}
+
+/** A server that does not answer for a moment is no reason to stop a member that is handing over: false, and again. */
+async function unlessUnreachable(step: () => Promise<boolean>): Promise<boolean> {
+  try {
+    return await step();
+  } catch (error) {
+    if (toDocktorError(error).retriable) return false;
+    throw error;
   }
 }
 
@@ -116,7 +134,8 @@ async function ageOfOldest(
   partitions: readonly PartitionReading[],
 ): Promise<number | undefined> {
   const [first, ...others] = partitions;
-  if (first === undefined) throw new DocktorError("READING_UNAVAILABLE", "the group has no partitions");
+  if (first === undefined)
+    throw new DocktorError("READING_UNAVAILABLE", "the group has no partitions");
   const furthest = others.reduce((most, each) => (each.lag > most.lag ? each : most), first);
   if (furthest.lag === 0) return undefined;
   const { stream, subject } = identity;

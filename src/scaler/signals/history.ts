@@ -4,11 +4,14 @@
  * Rates come from what consumers have been given and handled, part by part, and never from how many messages a stream
  * holds: that count falls when messages are removed. A part whose counter has begun anew says nothing for that stretch.
  */
-import type { PartitionReadings, Readings, Unread } from "../readings.ts";
+import {
+  LONG_WINDOWS,
+  type PartitionReadings,
+  type Readings,
+  type Unread,
+} from "../policy/readings.ts";
 import type { MemberSample, QueueSample } from "./queue.ts";
 
-/** The long window that rates are looked at over, as so many short ones: a minute for the default of 10 s. */
-const LONG = 6;
 /** The time for which members must have been busy before their rate says something, in milliseconds. */
 const LEAST_BUSY_MS = 250;
 
@@ -18,7 +21,7 @@ export function keeping(
   sample: QueueSample,
   shortMs: number,
 ): QueueSample[] {
-  const first = samples.findLastIndex(({ at }) => at <= sample.at - LONG * shortMs);
+  const first = samples.findLastIndex(({ at }) => at <= sample.at - LONG_WINDOWS * shortMs);
   return [...samples.slice(Math.max(0, first)), sample];
 }
 
@@ -34,13 +37,18 @@ export function readingsFrom(
   more: Readonly<Record<string, number>> = {},
 ): Readings | Unread {
   const newest = samples.at(-1);
-  if (newest === undefined || samples.length < 2) return { unread: "rates need a second look" };
+  if (newest === undefined || samples.length < 2)
+    return { unread: "rates need two readings, and this is the first", isEarly: true };
   const { at, backlog, lag, partitioned, parts } = newest;
-  const long = flowsSince(samples, at - LONG * shortMs);
+  const long = flowsSince(samples, at - LONG_WINDOWS * shortMs);
+  if (long.every(({ ms }) => ms === 0)) {
+    return { unread: "all counters have begun anew: rates need another reading", isEarly: true };
+  }
   const recent = flowsSince(samples, at - shortMs);
   // A partition that has just changed hands goes on as it went before.
   const short = recent.map((flow, part) => (flow.ms > 0 ? flow : (long[part] ?? flow)));
   const rateIn = { short: total(short, arrivals), long: total(long, arrivals) };
+  const works = worksOf(samples);
   const partitions: PartitionReadings[] = parts.map((part, i) => ({
     rateIn: perSecond(long[i]?.arrived ?? 0, long[i]?.ms ?? 0),
     backlog: part.backlog,
@@ -49,7 +57,8 @@ export function readingsFrom(
     backlog,
     rateIn,
     rateOut: total(long, departures),
-    perReplica: rateWhileBusy(samples),
+    perReplica: rateWhileBusy(works),
+    slowest: slowestOf(works, shortMs),
     partitions: partitioned ? partitions : undefined,
     metrics: {
       "queue.backlog": backlog,
@@ -71,9 +80,11 @@ interface Flow {
 /** The flow of each part of the newest look since then. */
 function flowsSince(samples: readonly QueueSample[], since: number): Flow[] {
   const flows = (samples.at(-1)?.parts ?? []).map(() => ({ arrived: 0, handled: 0, ms: 0 }));
-  // A stretch that began before the window counts when most of it lies within.
-  const begins = samples.findIndex(({ at }, i) => (at + (samples[i + 1]?.at ?? at)) / 2 >= since);
-  for (let i = Math.max(0, begins) + 1; i < samples.length; i++) {
+  // A stretch that began before the window counts when most of it lies within; the newest counts however long it is.
+  const begins = samples.findIndex(
+    ({ at }, i) => i === samples.length - 2 || (at + (samples[i + 1]?.at ?? at)) / 2 >= since,
+  );
+  for (let i = begins + 1; i < samples.length; i++) {
     const [before, after] = [samples[i - 1], samples[i]];
     if (before === undefined || after === undefined) continue;
     for (const [part, flow] of flows.entries()) {
@@ -101,13 +112,12 @@ function perSecond(count: number, ms: number): number {
   return ms > 0 ? (count / ms) * 1_000 : 0;
 }
 
-/**
- * What one member handles in a second of being busy, over all of them: the true rate of DS2 (Kalavri et al., OSDI 2018).
- * Undefined while they have not been busy for long enough to tell.
- */
-function rateWhileBusy(samples: readonly QueueSample[]): number | undefined {
-  const first = new Map<string, NonNullable<MemberSample["work"]>>();
-  const last = new Map<string, NonNullable<MemberSample["work"]>>();
+/** What one life of a member has done over the looks that there are. */
+type Work = NonNullable<MemberSample["work"]>;
+
+function worksOf(samples: readonly QueueSample[]): Work[] {
+  const first = new Map<string, Work>();
+  const last = new Map<string, Work>();
   for (const { members = [] } of samples) {
     for (const { id, incarnation, work } of members) {
       const life = `${id} ${incarnation}`;
@@ -116,11 +126,29 @@ function rateWhileBusy(samples: readonly QueueSample[]): number | undefined {
       last.set(life, work);
     }
   }
-  let [processed, busyMs] = [0, 0];
-  for (const [life, work] of last) {
+  return [...last].map(([life, work]) => {
     const before = first.get(life) ?? work;
-    processed += Math.max(0, work.processed - before.processed);
-    busyMs += Math.max(0, work.busyMs - before.busyMs);
-  }
+    return {
+      processed: Math.max(0, work.processed - before.processed),
+      busyMs: Math.max(0, work.busyMs - before.busyMs),
+    };
+  });
+}
+
+/**
+ * What one member handles in a second of being busy, over all of them: the true rate of DS2 (Kalavri et al., OSDI 2018).
+ * Undefined while they have not been busy for long enough to tell.
+ */
+function rateWhileBusy(works: readonly Work[]): number | undefined {
+  const processed = works.reduce((sum, work) => sum + work.processed, 0);
+  const busyMs = works.reduce((sum, work) => sum + work.busyMs, 0);
   return busyMs < LEAST_BUSY_MS ? undefined : perSecond(processed, busyMs);
+}
+
+/** The same of the slowest, of those that were busy for at least so long: of others a few messages would decide. */
+function slowestOf(works: readonly Work[], leastBusyMs: number): number | undefined {
+  const rates = works
+    .filter(({ busyMs }) => busyMs >= leastBusyMs)
+    .map(({ processed, busyMs }) => perSecond(processed, busyMs));
+  return rates.length === 0 ? undefined : Math.min(...rates);
 }

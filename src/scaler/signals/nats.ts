@@ -27,17 +27,27 @@ export class NatsQueue implements QueueReader {
     throw new DocktorError("CLOSED", "the queue is not connected to");
   }
 
+  /** Whether its connection was closed for good, as after credentials were changed; `connect` opens another. */
+  get isClosed(): boolean {
+    return this.#link?.connection.isClosed() === true;
+  }
+
   async connect(): Promise<void> {
     const { url, stream, consumer } = this.#config;
+    if (this.isClosed) await this.close();
     this.#link ??= await openLink({ servers: url }, `docktor scaler ${stream} ${consumer}`);
   }
 
-  async validate(): Promise<string> {
+  async validate(what: "stream" | "consumer"): Promise<string> {
     const { stream, consumer } = this.#config;
+    if (what === "stream") {
+      const { state, config } = await readStream(this.link.manager, stream);
+      return `${config.subjects.join(", ")}; ${state.messages} messages`;
+    }
     const { partitioned, members, parts, backlog } = await this.read();
-    if (!partitioned) return `consumer ${consumer} of stream ${stream}, backlog ${backlog}`;
+    if (!partitioned) return `a pull consumer, backlog ${backlog}`;
     const size = members?.length === 0 ? "nobody in it" : `${members?.length} in it`;
-    return `group ${consumer} on stream ${stream}, ${parts.length} partitions, ${size}, backlog ${backlog}`;
+    return `a docktor group, ${parts.length} partitions, ${size}, backlog ${backlog}`;
   }
 
   async read(): Promise<QueueSample> {
@@ -50,7 +60,8 @@ export class NatsQueue implements QueueReader {
       const info = await findConsumer(manager, stream, consumer);
       if (info !== undefined) return await sampleConsumer(manager, info);
       await readStream(manager, stream);
-      const topology = subject === undefined ? undefined : await readTopology(link, { stream, subject });
+      const topology =
+        subject === undefined ? undefined : await readTopology(link, { stream, subject });
       if (subject === undefined || topology === undefined) throw this.#missing();
       return await sampleBeforeJoin(link, { stream, subject, ...topology });
     } catch (error) {
@@ -69,6 +80,7 @@ export class NatsQueue implements QueueReader {
       process.emitWarning(`the scaler's connection did not close: ${messageOf(error)}`);
     });
     this.#link = undefined;
+    this.#group = undefined;
   }
 
   #missing(): DocktorError {

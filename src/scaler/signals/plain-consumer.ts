@@ -12,18 +12,21 @@ export async function sampleConsumer(
 ): Promise<QueueSample> {
   const { num_pending: lag, num_ack_pending: underWay, num_redelivered, created } = info;
   const backlog = lag + underWay;
-  // What is delivered again was counted when it was delivered first.
-  const delivered = Math.max(0, info.delivered.consumer_seq - num_redelivered);
-  const subject = info.config.filter_subject ?? ">";
+  const { filter_subject, filter_subjects } = info.config;
+  const isFiltered = filter_subject !== undefined || filter_subjects !== undefined;
+  // What is delivered again was counted when it was delivered first. Of a consumer of the whole stream that can be told
+  // from how far it has come in it; of another only what is being delivered again at the moment.
+  const delivered = isFiltered
+    ? Math.max(0, info.delivered.consumer_seq - num_redelivered)
+    : info.delivered.stream_seq;
+  const subject = filter_subject ?? ">";
   const handledUpTo = info.ack_floor.stream_seq;
   return {
     at: clock.now(),
     backlog,
     lag,
     oldestMs:
-      backlog === 0
-        ? undefined
-        : await oldestMs(manager, info.stream_name, subject, handledUpTo),
+      backlog === 0 ? undefined : await oldestMs(manager, info.stream_name, subject, handledUpTo),
     parts: [{ counter: String(created), handled: Math.max(0, delivered - underWay), backlog }],
     partitioned: false,
     members: undefined,

@@ -1,13 +1,12 @@
-/** What a service works on, seen from outside: which kinds of queue there are, and what each is asked for. */
-import { DocktorError } from "../../errors.ts";
-import type { QueueConfig } from "../config/config.ts";
+/** What a service works on, seen from outside: what every kind of queue is asked for. */
 
 /** A queue at one moment. */
 export interface QueueSample {
   /** When it was read, in milliseconds of the machine's monotonic clock. */
   readonly at: number;
-  /** Messages that are stored and not handled for good, and those of them that nobody has been given yet. */
+  /** Messages that are stored and not handled for good. */
   readonly backlog: number;
+  /** Those of them that nobody has been given yet, where that is known; else the same. */
   readonly lag: number;
   /** How long the oldest message of the backlog has been stored, in milliseconds; undefined where nobody looked. */
   readonly oldestMs: number | undefined;
@@ -49,11 +48,11 @@ export interface QueueReader {
   /** @throws DocktorError CONNECTION_FAILED, NOT_AUTHORIZED, JETSTREAM_DISABLED */
   connect(): Promise<void>;
   /**
-   * Looks whether it is there, and tells what it is, in a few words for people.
+   * Looks whether the stream is there, or the consumer of it, and tells what it is, in a few words for people.
    *
    * @throws DocktorError STREAM_NOT_FOUND, READING_UNAVAILABLE
    */
-  validate(): Promise<string>;
+  validate(what: "stream" | "consumer"): Promise<string>;
   /** @throws DocktorError READING_UNAVAILABLE, STREAM_NOT_FOUND, TIMEOUT and those of the connection */
   read(): Promise<QueueSample>;
   /**
@@ -64,24 +63,4 @@ export interface QueueReader {
    */
   drain(member: MemberSample, signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
-}
-
-/** Makes a reader; does not connect. */
-export type QueueFactory = (config: QueueConfig) => QueueReader;
-
-const factories = new Map<string, QueueFactory>();
-
-/** Adds a kind of queue, or replaces it: `queue.kind` in the configuration names it. */
-export function registerQueue(kind: string, factory: QueueFactory): void {
-  factories.set(kind, factory);
-}
-
-/** @throws DocktorError CONFIG_INVALID when there is no such kind */
-export function createQueue(config: QueueConfig): QueueReader {
-  const factory = factories.get(config.kind);
-  if (factory !== undefined) return factory(config);
-  throw new DocktorError(
-    "CONFIG_INVALID",
-    `queue.kind ${config.kind} is not known: use ${[...factories.keys()].join(" or ")}, or register it`,
-  );
 }

@@ -3,7 +3,7 @@
  * same {@link assign} that members use.
  */
 import { assign } from "../../partition/assignment.ts";
-import type { Replicas } from "../readings.ts";
+import type { Replicas } from "../policy/readings.ts";
 import type { Random } from "./random.ts";
 import type { Service } from "./service.ts";
 

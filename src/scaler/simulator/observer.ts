@@ -1,5 +1,5 @@
 /** What can be read of the simulated group: late, over windows, with errors of measurement, and sometimes not at all. */
-import type { Readings, Unread } from "../readings.ts";
+import type { Readings, Unread } from "../policy/readings.ts";
 import type { Backlog } from "./backlog.ts";
 import type { Member } from "./group.ts";
 import type { Random } from "./random.ts";

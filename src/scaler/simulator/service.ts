@@ -1,6 +1,6 @@
 /** The service that is simulated. */
-import { POLICY_DEFAULTS } from "../defaults.ts";
-import type { Fallback } from "../decision.ts";
+import { POLICY_DEFAULTS } from "../policy/defaults.ts";
+import type { Fallback } from "../policy/decision.ts";
 
 /** What it is like; times in milliseconds. */
 export interface Service {

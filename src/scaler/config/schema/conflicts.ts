@@ -93,7 +93,10 @@ function boundsConflicts(
   const min = look.whole("min_replicas", minReplicas);
   const max = look.whole("max_replicas", maxReplicas, 1);
   if (min === 0 && !look.has("queue")) {
-    look.at("min_replicas", "without a queue nothing would tell when to start the first one: set 1");
+    look.at(
+      "min_replicas",
+      "without a queue nothing would tell when to start the first one: set 1",
+    );
   }
   if (min === undefined || max === undefined || min <= max) return;
   const [key, other] = look.has("max_replicas")

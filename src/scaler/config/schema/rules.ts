@@ -1,6 +1,6 @@
 /** The keys of a service's rules. */
 import { z } from "zod";
-import { type Condition, OPERATORS } from "../../rules.ts";
+import { type Condition, OPERATORS } from "../../policy/rules.ts";
 import { object, oneOf } from "./fields.ts";
 import { QUEUE_METRICS } from "./queue.ts";
 

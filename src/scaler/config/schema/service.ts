@@ -1,6 +1,7 @@
 /** The keys of one service. */
 import { z } from "zod";
-import type { PolicySettings } from "../../decision.ts";
+import type { PolicySettings } from "../../policy/decision.ts";
+import { CHECK_INTERVAL_MS, POLICY_DEFAULTS } from "../../policy/defaults.ts";
 import type { ServiceConfig } from "../config.ts";
 import { decimal, duration, object, oneOf, pattern, replicas, whole } from "./fields.ts";
 import { QUEUE } from "./queue.ts";
@@ -34,10 +35,12 @@ export const METRICS_WINDOW: z.ZodType<number> = duration(1_000, HOUR_MS);
 /** How many replicas come or go at a time. */
 export const STEP: z.ZodType<number> = replicas(1);
 
+const { cooldown } = POLICY_DEFAULTS;
+
 const COOLDOWN = object({
-  up: duration().default(0),
-  down: duration().default(30_000),
-  idle: duration().default(300_000),
+  up: duration().default(cooldown.upMs),
+  down: duration().default(cooldown.downMs),
+  idle: duration().default(POLICY_DEFAULTS.idleMs),
 });
 
 const FALLBACK = object({
@@ -55,19 +58,19 @@ const KEYS = object({
   name: NAME,
   min_replicas: replicas(0).default(DEFAULTS.minReplicas),
   max_replicas: replicas(1).default(DEFAULTS.maxReplicas),
-  metrics_window: METRICS_WINDOW.default(10_000),
-  check_interval: CHECK_INTERVAL.default(5_000),
+  metrics_window: METRICS_WINDOW.default(POLICY_DEFAULTS.metricsWindowMs),
+  check_interval: CHECK_INTERVAL.default(CHECK_INTERVAL_MS),
   policy: z.enum(POLICIES, oneOf(POLICIES)).optional(),
-  slo: duration(1).default(10_000),
-  catch_up: duration(1).default(60_000),
-  target_utilization: decimal(0.01, 1).default(0.8),
+  slo: duration(1).default(POLICY_DEFAULTS.sloMs),
+  catch_up: duration(1).default(POLICY_DEFAULTS.catchUpMs),
+  target_utilization: decimal(0.01, 1).default(POLICY_DEFAULTS.utilization),
   replica_rate: decimal(0.001, 1_000_000_000).optional(),
   rules: RULES.optional(),
   scale_up_by: STEP.default(DEFAULTS.scaleUpBy),
   scale_down_by: STEP.default(DEFAULTS.scaleDownBy),
-  scale_down_window: duration().default(180_000),
+  scale_down_window: duration().default(POLICY_DEFAULTS.windowMs),
   cooldown: COOLDOWN.prefault({}),
-  actions_per_hour: whole(1, 36_000).default(60),
+  actions_per_hour: whole(1, 36_000).default(POLICY_DEFAULTS.actionsPerHour),
   fallback: FALLBACK.optional(),
   paused: z.union([z.boolean(), z.enum(PAUSES)], "true, false, in or out").default(false),
   dry_run: z.boolean("true or false").default(false),

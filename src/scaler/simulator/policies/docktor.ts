@@ -1,6 +1,8 @@
 /** docktor's own policy: the same function decides here as in production. */
-import { CHECK_INTERVAL_MS, POLICY_DEFAULTS, type PolicyDefaults } from "../../defaults.ts";
-import { decide, type Memory, NO_MEMORY, type PolicySettings } from "../../policy.ts";
+import { CHECK_INTERVAL_MS, POLICY_DEFAULTS, type PolicyDefaults } from "../../policy/defaults.ts";
+import { decide } from "../../policy.ts";
+import type { PolicySettings } from "../../policy/decision.ts";
+import { type Memory, NO_MEMORY } from "../../policy/memory.ts";
 import type { MakePolicy } from "./policy.ts";
 
 /** By rates, with the defaults but for what is set here. */

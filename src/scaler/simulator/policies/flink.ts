@@ -1,10 +1,14 @@
 /**
- * The autoscaler of Flink's Kubernetes operator, which follows DS2: from the true rate of a replica to the number that
- * keeps up, and that works off the backlog within the catch-up time. It acts when the load leaves the band around its
- * target, and goes down slowly. Its own defaults are for jobs that have to restart to be rescaled (a window of 15
- * minutes, a catch-up time of 30); what is simulated is its algorithm with windows as short as docktor's.
+ * The autoscaler of Flink's Kubernetes operator, after its source (JobVertexScaler, ScalingMetricEvaluator), which
+ * follows DS2: from the true rate of a replica to the number that keeps up, and that works off the backlog within the
+ * catch-up time. It acts when the load leaves the band around its target, and goes down slowly.
+ *
+ * Its own defaults are for jobs that have to restart to be rescaled (a window of 15 minutes, a catch-up time of 30, and
+ * a term for what comes in during a restart). What is simulated is its algorithm without restarts and with windows as
+ * short as docktor's. Numbers between which shares of partitions do not get smaller are skipped, about as in its mode
+ * MAXIMIZE_UTILISATION; by default it would go up to a divisor of the partitions.
  */
-import { replicasFor } from "../../shares.ts";
+import { replicasFor } from "../../policy/shares.ts";
 import { between, countOf, type MakePolicy } from "./policy.ts";
 
 const INTERVAL_MS = 15_000;
@@ -29,23 +33,21 @@ export function flink(utilization: number, band: number): MakePolicy {
         const current = countOf(situation);
         if ("unread" in readings || readings.perReplica === undefined) return current;
         const { perReplica, partitions, backlog, rateIn } = readings;
-        const replicasAt = (busy: number): number => {
-          const need = (rateIn.long / busy + backlog / CATCH_UP_S) / perReplica;
-          const replicas =
-            partitions === undefined ? Math.ceil(need) : replicasFor(need, partitions.length);
-          return between(minReplicas, replicas, maxReplicas);
-        };
-        const aim = replicasAt(utilization);
+        const needAt = (busy: number): number =>
+          (rateIn.long / busy + backlog / CATCH_UP_S) / perReplica;
+        const need = needAt(utilization);
+        const whole =
+          partitions === undefined ? Math.ceil(need) : replicasFor(need, partitions.length);
+        const aim = between(minReplicas, whole, maxReplicas);
         wanted = wanted.filter(({ at }) => at > now - SCALE_DOWN_MS);
         wanted.push({ at: now, replicas: aim });
         if (now - actedAt < STABILIZATION_MS) return current;
         const lately = Math.max(...wanted.map(({ replicas }) => replicas));
-        const up = current < replicasAt(most);
-        const down = current > replicasAt(least) && lately < current;
+        const up = aim > current && current < needAt(most);
+        const down = lately < current && current > needAt(least);
         if (!up && !down) return current;
-        const target = up ? aim : Math.max(lately, Math.ceil(current * (1 - MOST_DOWN)));
-        if (target !== current) actedAt = now;
-        return target;
+        actedAt = now;
+        return up ? aim : Math.max(lately, Math.ceil(current * (1 - MOST_DOWN)));
       };
     },
   });

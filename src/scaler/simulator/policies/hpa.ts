@@ -1,16 +1,22 @@
 /**
- * Kubernetes' HorizontalPodAutoscaler, as its documentation and its source describe it: looks every 15 s, does nothing
- * within 10 % of the target, at most doubles or adds 4 in 15 s, and goes down to no less than what was recommended at
- * any time in the stabilization window, and no faster than its policy for that.
+ * Kubernetes' HorizontalPodAutoscaler, after its source (pkg/controller/podautoscaler: horizontal.go and
+ * replica_calculator.go) and its documentation: looks every 15 s, does nothing within 10 % of the target, at most
+ * doubles or adds 4 in 15 s, and goes down to no less than was recommended at any time in the stabilization window,
+ * and no faster than its policy for that.
  */
-import type { Situation } from "../../decision.ts";
+import type { Situation } from "../../policy/decision.ts";
 import { between, countOf, type MakePolicy } from "./policy.ts";
 
-/** What users tune beside the metric. */
+/** What users tune beside the metric: `behavior.scaleDown`. */
 export interface HpaBehavior {
-  /** The most pods to take away in a minute, in per cent; 100 is the default. */
+  /** The stabilization window, in seconds. */
+  readonly windowS: number;
+  /** The most pods to take away in a minute, in per cent; with 100 there is no limit. */
   readonly scaleDownPct: number;
 }
+
+/** As it comes. */
+export const HPA_DEFAULTS: HpaBehavior = { windowS: 300, scaleDownPct: 100 };
 
 /** What a metric recommends; undefined where there is no metric. */
 type Recommend = (situation: Situation, current: number) => number | undefined;
@@ -22,21 +28,26 @@ interface Counted {
 
 const SYNC_MS = 15_000;
 const TOLERANCE = 0.1;
-const STABILIZATION_MS = 300_000;
 /** The period of the policy that users set for going down. */
 const PERIOD_MS = 60_000;
 
 /** Runs what a metric recommends through the rest of the algorithm. */
 export function hpa(
   metric: { readonly name: string; readonly settings: string },
-  { scaleDownPct }: HpaBehavior,
+  behavior: Partial<HpaBehavior>,
   begin: (fallback: Parameters<MakePolicy>[0]["fallback"]) => Recommend,
 ): MakePolicy {
-  const gently = scaleDownPct < 100 ? `at most ${scaleDownPct} % down in a minute` : undefined;
-  const common = `HPA every ${SYNC_MS / 1_000} s, tolerance 10 %, stabilization ${STABILIZATION_MS / 1_000} s`;
+  const { windowS, scaleDownPct } = { ...HPA_DEFAULTS, ...behavior };
+  const name = [
+    metric.name,
+    ...(windowS === HPA_DEFAULTS.windowS ? [] : [`window ${windowS} s`]),
+    ...(scaleDownPct === 100 ? [] : [`${scaleDownPct} %/min down`]),
+  ].join(", ");
+  const gently = scaleDownPct === 100 ? "" : `, at most ${scaleDownPct} % down in a minute`;
+  const common = `HPA every ${SYNC_MS / 1_000} s, tolerance 10 %, stabilization window ${windowS} s`;
   return ({ minReplicas, maxReplicas, fallback }) => ({
-    name: gently === undefined ? metric.name : `${metric.name}, ${scaleDownPct} %/min down`,
-    settings: `${metric.settings}; ${common}${gently === undefined ? "" : `, ${gently}`}`,
+    name,
+    settings: `${metric.settings}; ${common}${gently}`,
     intervalMs: SYNC_MS,
     begin() {
       const recommend = begin(fallback);
@@ -48,7 +59,7 @@ export function hpa(
         const wanted = recommend(situation, current);
         if (wanted === undefined) return current;
         const replicas = between(minReplicas, wanted, maxReplicas);
-        recommended = recommended.filter(({ at }) => at > now - STABILIZATION_MS);
+        recommended = recommended.filter(({ at }) => at > now - windowS * 1_000);
         // It has just begun to watch: what there is counts as recommended.
         if (recommended.length === 0) recommended.push({ at: now, replicas: current });
         recommended.push({ at: now, replicas });
@@ -71,7 +82,7 @@ export function tolerable(ratio: number): boolean {
 }
 
 /** By the processor time of its pods, in per cent of what they requested. Here a busy replica uses all of that. */
-export function hpaCpu(targetPct: number, behavior: HpaBehavior): MakePolicy {
+export function hpaCpu(targetPct: number, behavior: Partial<HpaBehavior> = {}): MakePolicy {
   const metric = { name: `HPA, CPU ${targetPct} %`, settings: `CPU target ${targetPct} %` };
   return hpa(metric, behavior, () => ({ readings, replicas }, current) => {
     if ("unread" in readings) return undefined;

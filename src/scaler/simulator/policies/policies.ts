@@ -21,10 +21,10 @@ export type PolicyName =
 export const POLICIES: Readonly<Record<PolicyName, MakePolicy>> = {
   docktor: docktor(),
   keda: keda(4, { scaleDownPct: 10 }),
-  "keda-10": keda(10, { scaleDownPct: 100 }),
+  "keda-10": keda(10),
   // As AWS advises: as many messages as a replica handles within the SLO.
-  "keda-aws": keda(400, { scaleDownPct: 100 }),
-  "hpa-cpu": hpaCpu(35, { scaleDownPct: 100 }),
+  "keda-aws": keda(400),
+  "hpa-cpu": hpaCpu(35),
   flink: flink(0.4, 0.1),
   "docktor-go": seedRules(),
   fixed: fixed(),

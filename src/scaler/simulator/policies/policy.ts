@@ -1,5 +1,5 @@
 /** A policy as the simulator sees it: asked regularly, it says how many replicas there should be. */
-import type { Situation } from "../../decision.ts";
+import type { Situation } from "../../policy/decision.ts";
 import type { Service } from "../service.ts";
 
 /** One policy with its settings. */

@@ -3,7 +3,7 @@
  * more, all of the second and there is one less, every 10 s and with nothing to calm it. It crashed on its first
  * decision; here it does not.
  */
-import { applyRules, type Rules } from "../../rules.ts";
+import { applyRules, type Rules } from "../../policy/rules.ts";
 import { between, countOf, type MakePolicy } from "./policy.ts";
 
 const RULES: Rules = {

@@ -8,13 +8,17 @@ export const CHECK_INTERVAL_MS = 5_000;
 /** The settings that need no knowledge of the service. */
 export interface PolicyDefaults
   extends Omit<DemandSettings, "perReplica">,
-    Pick<PolicySettings, "windowMs" | "cooldown" | "actionsPerHour" | "idleMs"> {}
+    Pick<
+      PolicySettings,
+      "metricsWindowMs" | "windowMs" | "cooldown" | "actionsPerHour" | "idleMs"
+    > {}
 
 /** Their defaults. */
 export const POLICY_DEFAULTS: PolicyDefaults = {
   utilization: 0.8,
   sloMs: 10_000,
   catchUpMs: 10_000,
+  metricsWindowMs: 10_000,
   windowMs: 180_000,
   cooldown: { upMs: 0, downMs: 30_000 },
   actionsPerHour: 60,

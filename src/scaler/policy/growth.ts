@@ -20,8 +20,6 @@ export interface Growth {
 
 /** A growth should gain this share of what the new replicas can do. */
 const LEAST_GAIN = 0.1;
-/** As long as the rates' long window: from then on they tell of nothing but the time after the growth. */
-const GAIN_AFTER_MS = 60_000;
 /** For how long a growth that gained nothing keeps the service from growing further; then it may try again. */
 const STUCK_MS = 600_000;
 /** A backlog of less than so many seconds is messages on their way, of which no more can be handled than come in. */
@@ -39,11 +37,16 @@ export function growing(
   return { ...(begun ?? fresh), to, settledAt: undefined, stuckSince: undefined };
 }
 
-/** What is to be remembered of the growth, now that there are new readings; undefined once there is nothing. */
+/**
+ * What is to be remembered of the growth, now that there are new readings; undefined once there is nothing.
+ *
+ * @param longMs the rates' long window: after that they tell of nothing but the time after the growth
+ */
 export function judged(
   growth: Growth | undefined,
   seen: { now: number; replicas: Replicas; rebalancing: boolean; readings: Readings },
   perReplica: number | undefined,
+  longMs: number,
 ): Growth | undefined {
   if (growth === undefined) return undefined;
   const { now, replicas, rebalancing, readings } = seen;
@@ -51,7 +54,7 @@ export function judged(
   const settled = replicas.ready >= growth.to && replicas.starting === 0 && !rebalancing;
   if (!settled) return { ...growth, settledAt: undefined };
   const { settledAt = now } = growth;
-  if (now - settledAt < GAIN_AFTER_MS) return { ...growth, settledAt };
+  if (now - settledAt < longMs) return { ...growth, settledAt };
   const { rateOut } = readings;
   const waiting = waitingIn(readings);
   const waits = waiting > ON_THEIR_WAY_S * rateOut && waiting >= growth.waiting;

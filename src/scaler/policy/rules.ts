@@ -32,20 +32,20 @@ export interface Rules {
 /** What the rules say, and by which conditions. */
 export type Verdict =
   | { readonly by: number; readonly matched: readonly Condition[] }
-  /** A metric that a rule needs is not there: that is no zero. */
+  /** No condition for more holds, and a metric is not there: that is no zero. */
   | { readonly missing: string };
 
 /** Applies the rules: `by` is positive to grow, negative to shrink, 0 to stay. */
 export function applyRules(rules: Rules, { metrics }: Readings): Verdict {
   const { scaleUpWhen, scaleDownWhen, scaleUpBy, scaleDownBy } = rules;
-  const missing = [...scaleUpWhen, ...scaleDownWhen].find(
-    ({ metric }) => !Number.isFinite(metrics[metric]),
-  );
-  if (missing !== undefined) return { missing: missing.metric };
   const holds = ({ metric, op, value }: Condition): boolean =>
     OPERATORS[op](metrics[metric] ?? Number.NaN, value);
   const up = scaleUpWhen.filter(holds);
   if (up.length > 0) return { by: scaleUpBy, matched: up };
+  const missing = [...scaleUpWhen, ...scaleDownWhen].find(
+    ({ metric }) => !Number.isFinite(metrics[metric]),
+  );
+  if (missing !== undefined) return { missing: missing.metric };
   const down = scaleDownWhen.length > 0 && scaleDownWhen.every(holds);
   return down ? { by: -scaleDownBy, matched: scaleDownWhen } : { by: 0, matched: [] };
 }

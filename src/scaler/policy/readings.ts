@@ -1,10 +1,13 @@
 /** What is known of a service when it is decided about. */
 
+/** A rate is looked at over `metrics_window`, and over a window that is so many times as long. */
+export const LONG_WINDOWS = 6;
+
 /** The readings of one moment. None is ever made up: what could not be read is {@link Unread}. */
 export interface Readings {
   /** Messages that are stored and not handled for good. */
   readonly backlog: number;
-  /** Messages per second that come in, over a short window (10 s) and over a long one (60 s). */
+  /** Messages per second that come in, over the short window and over the long one. */
   readonly rateIn: { readonly short: number; readonly long: number };
   /** Messages per second that are handled, over the long window. */
   readonly rateOut: number;
@@ -29,6 +32,8 @@ export interface PartitionReadings {
 /** Readings that are missing, stale or no numbers, and why. */
 export interface Unread {
   readonly unread: string;
+  /** It is only too early to tell: nothing has failed. */
+  readonly isEarly?: true;
 }
 
 /** The replicas of a service. */
@@ -41,6 +46,11 @@ export interface Replicas {
   readonly failing: number;
   /** Those that are about to leave. */
   readonly draining: number;
+}
+
+/** How many there are: all but those that are about to leave. */
+export function sizeOf({ ready, starting, failing }: Replicas): number {
+  return ready + starting + failing;
 }
 
 /** Readings that can be reckoned with; of others, which one is no number. A metric of rules is looked at by its rule. */

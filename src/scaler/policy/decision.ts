@@ -11,7 +11,9 @@ export interface PolicySettings {
   readonly policy:
     | ({ readonly kind: "rate" } & DemandSettings)
     | { readonly kind: "rules"; readonly rules: Rules };
-  /** No shrinking below what was wanted at any time in the last so many milliseconds. */
+  /** Over how long rates and CPU are measured, in milliseconds. Default 10,000. */
+  readonly metricsWindowMs: number;
+  /** No shrinking below what was desired at any time in the last so many milliseconds. */
   readonly windowMs: number;
   /** How long after an action the service is left alone, in milliseconds. */
   readonly cooldown: { readonly upMs: number; readonly downMs: number };

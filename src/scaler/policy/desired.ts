@@ -6,8 +6,8 @@ import type { PartitionReadings, Readings, Unread } from "./readings.ts";
 import { applyRules, inWords, type Rules } from "./rules.ts";
 import { fewestAs } from "./shares.ts";
 
-/** What is wanted. */
-export interface Wish {
+/** How many, and why. */
+export interface Desired {
   readonly current: number;
   readonly replicas: number;
   readonly because: string;
@@ -20,35 +20,38 @@ export interface Wish {
   readonly stepped: boolean;
 }
 
-/** The wish of the service's policy; unread where it has no figure that it needs. */
-export function wishOf(
+/** What the service's policy desires; unread where it has no figure that it needs. */
+export function desiredOf(
   settings: PolicySettings,
   memory: Memory,
   current: number,
   readings: Readings,
   now: number,
-): Wish | Unread {
+): Desired | Unread {
   const { policy, idleMs } = settings;
   const { idleSince } = memory;
   const idle = idleSince !== undefined && now - idleSince >= idleMs;
   // Whatever the policy says: one is there while there is something to do, and the last one stays for a while.
   const least = idleSince === undefined ? 1 : idle ? 0 : Math.min(1, current);
-  const wanted =
+  const asked =
     policy.kind === "rate"
       ? byRate(policy, memory, current, readings)
       : byRules(policy.rules, current, readings);
-  if ("unread" in wanted) return wanted;
-  const bounded = within(settings, Math.max(wanted.replicas, least), readings.partitions);
-  return { ...wanted, ...bounded, current, idle, stepped: policy.kind === "rules" };
+  // Without a replica some metrics have no reading: that is no reason to have none.
+  if ("unread" in asked && current >= least) return asked;
+  const answer =
+    "unread" in asked ? { replicas: least, because: asked.unread, demand: undefined } : asked;
+  const bounded = within(settings, Math.max(answer.replicas, least), readings.partitions);
+  return { ...answer, ...bounded, current, idle, stepped: policy.kind === "rules" };
 }
 
 /** What to do without readings: nothing but, after enough failures, to go on with a number that is safe. */
-export function wishWithout(
+export function desiredWithoutReadings(
   { minReplicas, maxReplicas, fallback }: PolicySettings,
   { failures }: Memory,
   current: number,
   { unread }: Unread,
-): Wish {
+): Desired {
   const due =
     fallback !== undefined &&
     fallback.behavior !== "currentReplicas" &&
@@ -69,7 +72,7 @@ export function wishWithout(
 }
 
 /** What a policy wants, and why. */
-interface Wanted {
+interface Answer {
   readonly replicas: number;
   readonly because: string;
   readonly demand: Decision["demand"];
@@ -80,11 +83,15 @@ function byRate(
   memory: Memory,
   current: number,
   readings: Readings,
-): Wanted {
+): Answer {
   const perReplica = memory.perReplica ?? settings.perReplica;
-  // Somebody has to start before anybody can tell.
   if (perReplica === undefined) {
-    return { replicas: current, because: "no replica has told its rate yet", demand: undefined };
+    if (memory.idleSince !== undefined) {
+      return { replicas: 0, because: "there is nothing to do", demand: undefined };
+    }
+    // Somebody has to start before anybody can tell.
+    const because = "no replica has reported its rate yet: set replica_rate to start from";
+    return { replicas: current, because, demand: undefined };
   }
   const demand = demandOf(readings, perReplica, settings);
   const { enough, plenty } = demand;
@@ -92,7 +99,7 @@ function byRate(
   return { replicas, because: inTerms(demand, readings), demand };
 }
 
-function byRules(rules: Rules, current: number, readings: Readings): Wanted | Unread {
+function byRules(rules: Rules, current: number, readings: Readings): Answer | Unread {
   const verdict = applyRules(rules, readings);
   if ("missing" in verdict) return { unread: `${verdict.missing} has no reading` };
   const { by, matched } = verdict;

@@ -3,15 +3,15 @@ import type { Growth } from "./growth.ts";
 
 /** What is remembered. */
 export interface Memory {
-  /** What was wanted and when, within the window: only what nothing later has exceeded, so the first is the most. */
-  readonly wanted: readonly Wanted[];
+  /** What was desired and when, within the window: only what nothing later has exceeded, so the first is the most. */
+  readonly desired: readonly DesiredAt[];
   /** When something was done in the last hour. */
   readonly actions: readonly number[];
   readonly lastUpAt: number;
   readonly lastDownAt: number;
   /** How often in a row there were no readings. */
   readonly failures: number;
-  /** Since when there have been readings that tell what is wanted. */
+  /** Since when there have been readings that tell what is desired. */
   readonly watchedSince: number | undefined;
   /** Since when there has been nothing to do; undefined while there is. */
   readonly idleSince: number | undefined;
@@ -21,15 +21,15 @@ export interface Memory {
   readonly growth: Growth | undefined;
 }
 
-/** How many replicas were wanted at a moment. */
-export interface Wanted {
+/** How many replicas were desired at a moment. */
+export interface DesiredAt {
   readonly at: number;
   readonly replicas: number;
 }
 
 /** Nothing is remembered yet. */
 export const NO_MEMORY: Memory = {
-  wanted: [],
+  desired: [],
   actions: [],
   lastUpAt: -Infinity,
   lastDownAt: -Infinity,
@@ -42,19 +42,30 @@ export const NO_MEMORY: Memory = {
 
 const HOUR_MS = 3_600_000;
 
-/** Notes what is wanted now. */
-export function remembering(memory: Memory, wanted: Wanted, windowMs: number): Memory {
-  const { at, replicas } = wanted;
-  const within = memory.wanted.filter((each) => each.at > at - windowMs);
+/** Notes what is desired now. */
+export function remembering(memory: Memory, desired: DesiredAt, windowMs: number): Memory {
+  const { at, replicas } = desired;
+  const within = memory.desired.filter((each) => each.at > at - windowMs);
   const larger = within.filter((each) => each.replicas > replicas);
   // Who has not looked for as long as the window is, because there were no readings, begins anew.
   const anew = memory.watchedSince === undefined || (memory.failures > 0 && within.length === 0);
   return {
     ...memory,
     failures: 0,
-    wanted: [...larger, wanted],
+    desired: [...larger, desired],
     watchedSince: anew ? at : memory.watchedSince,
   };
+}
+
+/** Notes that nothing could be read. Nobody knows whether there was nothing to do. */
+export function failing(memory: Memory, isEarly = false): Memory {
+  return { ...memory, failures: memory.failures + (isEarly ? 0 : 1), idleSince: undefined };
+}
+
+/** What is remembered of readings, with what was remembered before of actions: nothing was done. */
+export function unacted(memory: Memory, before: Memory): Memory {
+  const { actions, lastUpAt, lastDownAt, growth } = before;
+  return { ...memory, actions, lastUpAt, lastDownAt, growth };
 }
 
 /** When something was done within the last hour. */
