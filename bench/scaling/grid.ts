@@ -44,10 +44,10 @@ export const FAMILIES: readonly Family[] = [
   },
   {
     name: "HPA on CPU",
-    tried: "25 to 70 %; 30, 35 and 40 % with the same windows and limits",
+    tried: "25 to 70 %; 35 and 60 % with a stabilization window of 180, 300 and 600 s",
     settings: [
-      ...[25, 50, 60, 70].map((target) => hpaCpu(target)),
-      ...[30, 35, 40].flatMap((target) => BEHAVIORS.map((behavior) => hpaCpu(target, behavior))),
+      ...[25, 30, 35, 40, 50, 60, 70].map((target) => hpaCpu(target)),
+      ...[35, 60].flatMap((target) => [180, 600].map((windowS) => hpaCpu(target, { windowS }))),
     ],
   },
   {

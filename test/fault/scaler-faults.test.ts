@@ -1,7 +1,7 @@
 /** What becomes of a scaled service when its scaler, its server or its configuration fails. */
 import { expect, test } from "vitest";
 import { judge } from "../../src/record/oracle.ts";
-import { processesWith } from "../support/cli.ts";
+import { processesWith, temporaryFolder } from "../support/cli.ts";
 import { eventually } from "../support/group.ts";
 import { Load } from "../support/load.ts";
 import { ScaledService } from "../support/scaled-service.ts";
@@ -87,7 +87,7 @@ describeOnSystemsServer("a scaled service", ({ start }) => {
     expect((await second.ended).code).toBe(0);
   }, 120_000);
 
-  test("stays as it is while its server is away, and goes on when that is back", async () => {
+  test("stays as it is while its server is away, however long, and goes on when that is back", async () => {
     const server = await start();
     const load = await loaded(server.url, 200);
     const service = new ScaledService(server.url);
@@ -96,22 +96,67 @@ describeOnSystemsServer("a scaled service", ({ start }) => {
       async () => (await service.status().catch(() => undefined))?.totals.lag === 0,
       30_000,
     );
+    const before = service.pids();
+    expect(before).toHaveLength(1);
     await server.kill();
+    await service.scaler.says("could not renew its place as leader", 30_000);
     await eventually(
       "it holds",
-      () =>
-        service.decisions.at(-1)?.decision === "hold" && service.scaler.stderr.includes("consumer"),
-      30_000,
+      () => service.decisions.at(-1)?.reason === "this scaler does not lead now",
     );
+    expect(service.pids()).toEqual(before);
     const while_ = service.decisions.length;
     await server.restart();
     await load.publish(3_000);
+    const grew = (): boolean =>
+      service.decisions.slice(while_).some(({ decision }) => decision === "scale_up");
+    await eventually("it grows again", grew, 60_000);
+    expect(service.pids()).toEqual(expect.arrayContaining(before));
+    expect(service.scaler.child.exitCode).toBeNull();
+  }, 120_000);
+
+  test("that is taken out of the configuration and put back is scaled again", async () => {
+    const { url } = await start();
+    await loaded(url, 100);
+    const service = new ScaledService(url);
+    const isThere = async (): Promise<boolean> => (await service.size().catch(() => 0)) === 1;
+    await eventually("it is there", isThere, 30_000);
+    const [first] = service.pids();
+    const other = {
+      name: "other",
+      min_replicas: 0,
+      queue: { stream: "EVENTS", consumer: "OTHERS", subject: "events" },
+    };
+    service.write(JSON.stringify({ services: [other] }));
+    await service.scaler.says("read again", 15_000);
+    service.configure();
     await eventually(
-      "it grows again",
-      () => service.decisions.slice(while_).some(({ decision }) => decision === "scale_up"),
+      "another one is there",
+      async () => (await isThere()) && !service.pids().includes(first ?? 0),
       60_000,
     );
-    expect(service.scaler.child.exitCode).toBeNull();
+  }, 120_000);
+
+  test("is watched by a dry run that starts and stops nothing, and stands by for nobody", async () => {
+    const { url } = await start();
+    await loaded(url);
+    const service = new ScaledService(url, {}, temporaryFolder(), ["--dry-run"]);
+    await eventually(
+      "it would start one",
+      () => service.decisions.some(({ decision }) => decision === "scale_up"),
+      30_000,
+    );
+    const second = service.watch();
+    await second.says("leading", 30_000);
+    await eventually(
+      "one is there",
+      async () => (await service.size().catch(() => 0)) >= 1,
+      30_000,
+    );
+    expect(service.scaler.stderr).not.toContain("standing by");
+    second.kill("SIGTERM");
+    expect((await second.ended).code).toBe(0);
+    expect(service.pids()).toEqual([]);
   }, 120_000);
 
   test("holds while its configuration is nonsense, says where, and goes by the mended one", async () => {

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describeGroup, type GroupStatus } from "../../src/partition/group-status.ts";
 import { type ProcessedRecord, readRecords } from "../../src/record/record.ts";
-import { Docktor, temporaryFolder } from "./cli.ts";
+import { Docktor, processesWith, temporaryFolder } from "./cli.ts";
 import { GROUP, STREAM, SUBJECT } from "./group.ts";
 import { MAIN } from "./processes.ts";
 
@@ -31,21 +31,23 @@ export class ScaledService {
   /**
    * @param more keys of the service in the configuration
    * @param folder where records are, if its replicas are not the scaler's own processes
+   * @param flags of the first scaler
    */
   constructor(
     url: string,
     more: Readonly<Record<string, unknown>> = {},
     folder: string = temporaryFolder(),
+    flags: readonly string[] = [],
   ) {
     this.#url = url;
     this.folder = folder;
     this.#file = join(this.folder, "docktor.yaml");
     this.configure(more);
-    this.scaler = this.watch();
+    this.scaler = this.watch(flags);
   }
 
   /** Writes the configuration. */
-  configure(more: Readonly<Record<string, unknown>>): void {
+  configure(more: Readonly<Record<string, unknown>> = {}): void {
     const consume = [
       process.execPath,
       MAIN,
@@ -90,8 +92,8 @@ export class ScaledService {
   }
 
   /** Starts a scaler, beside those that run. */
-  watch(): Docktor {
-    return new Docktor(["scale-watch", `--config=${this.#file}`], {
+  watch(flags: readonly string[] = []): Docktor {
+    return new Docktor(["scale-watch", `--config=${this.#file}`, ...flags], {
       env: { XDG_STATE_HOME: this.folder, NATS_URL: this.#url },
     });
   }
@@ -104,6 +106,14 @@ export class ScaledService {
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line) as Decision);
+  }
+
+  /** The process ids of its replicas, in the order of their size. */
+  pids(): number[] {
+    const replicas = processesWith(`--record=${this.folder}`).filter((line) =>
+      line.includes(" consume "),
+    );
+    return replicas.map((line) => Number.parseInt(line, 10)).sort((a, b) => a - b);
   }
 
   records(): ProcessedRecord[] {
