@@ -36,10 +36,10 @@ export const FAMILIES: readonly Family[] = [
   {
     name: "KEDA",
     tried:
-      "lag 2 to 400; lag 4, 6 and 10 with a stabilization window of 180, 300 and 600 s, and with at most 10 % down in a minute or without a limit",
+      "lag 2 to 400; from 4 to 10 with a stabilization window of 180 (docktor's), 300 (the default) and 600 s, and with at most 10 % down in a minute or without a limit",
     settings: [
-      ...[2, 25, 50, 100, 200, 400].map((lag) => keda(lag)),
-      ...[4, 6, 10].flatMap((lag) => BEHAVIORS.map((behavior) => keda(lag, behavior))),
+      ...[2, 3, 25, 50, 100, 200, 400].map((lag) => keda(lag)),
+      ...[4, 5, 6, 10].flatMap((lag) => BEHAVIORS.map((behavior) => keda(lag, behavior))),
     ],
   },
   {
@@ -53,9 +53,10 @@ export const FAMILIES: readonly Family[] = [
   {
     name: "Flink/DS2",
     tried: "target utilization 0.3 to 0.7, with a band of 0.1 and of 0.3",
-    settings: [0.1, 0.3].flatMap((band) =>
-      [0.3, 0.4, 0.5, 0.6, 0.7].map((utilization) => flink(utilization, band)),
-    ),
+    settings: [
+      ...[0.3, 0.4, 0.45, 0.5, 0.6, 0.7].map((utilization) => flink(utilization, 0.1)),
+      ...[0.4, 0.5, 0.6, 0.7].map((utilization) => flink(utilization, 0.3)),
+    ],
   },
 ];
 

@@ -33,17 +33,17 @@ export interface Outcome {
   readonly startUpS: number;
   /** Each workload counting the same. */
   readonly all: Figures<Estimate>;
-  /** Each workload by itself: means. */
-  readonly workloads: Readonly<Partial<Record<WorkloadName, Figures<number>>>>;
+  /** Each workload by itself. */
+  readonly workloads: Readonly<Partial<Record<WorkloadName, Means>>>;
 }
 
-/** What a setting is chosen by. */
-export interface Brief {
+/** What a setting is chosen by, on average. */
+export type Means = Readonly<Record<"overSlo" | "replicas", number>>;
+
+/** The means of a policy with one start-up time. */
+export interface Brief extends Means {
   readonly policy: string;
   readonly startUpS: number;
-  /** In per cent. */
-  readonly overSlo: number;
-  readonly replicas: number;
 }
 
 /** With what it is simulated. */
@@ -67,9 +67,10 @@ export function measure(
     names.map((workload) => simulate({ workload, policy: make, seed, service })),
   );
   const { name: policy, settings } = make({ ...SERVICE, ...service });
-  const workloads = names.map((name, i): [WorkloadName, Figures<number>] => {
+  const workloads = names.map((name, i): [WorkloadName, Means] => {
     const ofSeeds = runs.map((each) => figuresOf(each.slice(i, i + 1)));
-    return [name, across(ofSeeds, meanOf)];
+    const { overSlo, replicas } = across(ofSeeds, meanOf);
+    return [name, { overSlo, replicas }];
   });
   const all = across(runs.map(figuresOf), estimate);
   return { policy, settings, startUpS, all, workloads: Object.fromEntries(workloads) };
@@ -80,9 +81,9 @@ export function brief(
   { policy, startUpS, workloads }: Outcome,
   among: readonly WorkloadName[] = ALL,
 ): Brief {
-  const figures = among.flatMap((name) => workloads[name] ?? []);
-  const overSlo = meanOf(figures.map((each) => each.overSlo));
-  return { policy, startUpS, overSlo, replicas: meanOf(figures.map((each) => each.replicas)) };
+  const means = among.flatMap((name) => workloads[name] ?? []);
+  const overSlo = meanOf(means.map((each) => each.overSlo));
+  return { policy, startUpS, overSlo, replicas: meanOf(means.map((each) => each.replicas)) };
 }
 
 /** The figures of some simulations of one seed. */

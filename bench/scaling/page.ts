@@ -3,7 +3,7 @@ import { SERVICE } from "../../src/scaler/simulator/service.ts";
 import { WORKLOADS } from "../../src/scaler/simulator/workloads.ts";
 import { inWords } from "./estimate.ts";
 import { best, FAMILIES, GATE, type Setting } from "./grid.ts";
-import { ALL, EVEN, type Outcome } from "./measure.ts";
+import { ALL, EVEN, type Means, type Outcome } from "./measure.ts";
 import type { Grid, Results } from "./results.ts";
 import { table } from "./table.ts";
 
@@ -18,6 +18,7 @@ export function page(results: Results): string {
     "# The scaling policy, compared",
     "Made by `make bench-scaling` from [bench/results/scaling.json](../bench/results/scaling.json). `docktor simulate` runs single simulations; [decision 010](decisions/010-scaling-policy.md) says what the policy is and how it was found.",
     "Each policy decides in a simulation, where all meet the same messages and scale the same kind of group. docktor decides with the code that runs in production.",
+    startUps.map((s) => `- ${inShort(results, s)}`).join("\n"),
     "![Cost and lateness of all settings](scaling-policy.svg)",
     "Left and low is good. Each point is a setting, the large ones those in the tables, and the line runs along the best of a kind. Dashed is what docktor has to keep within: a unit test fails beyond it.",
     "## Results",
@@ -61,6 +62,20 @@ function named({ policies }: Results, startUpS: number): readonly [string, Outco
   return Object.entries(policies).flatMap(([name, outcomes]) =>
     at(outcomes, startUpS).map((outcome): [string, Outcome] => [name, outcome]),
   );
+}
+
+/** docktor beside the rival that costs the least, of those that keep within the gate. */
+function inShort(results: Results, startUpS: number): string {
+  const all = named(results, startUpS);
+  const late = ({ overSlo, replicas }: Outcome["all"]): string =>
+    `late for ${overSlo.mean.toFixed(2)} % of the time with ${replicas.mean.toFixed(1)} replicas`;
+  const [, ours] = all.find(([name]) => name === "docktor") ?? [];
+  const [[rival, theirs] = []] = all
+    .filter(([name, each]) => name !== "docktor" && each.all.overSlo.mean <= (GATE[startUpS] ?? 0))
+    .toSorted(([, a], [, b]) => a.all.replicas.mean - b.all.replicas.mean);
+  if (ours === undefined || theirs === undefined) return "";
+  const reversals = [ours, theirs].map(({ all: { reversals } }) => reversals.mean.toFixed(1));
+  return `With replicas that start in ${startUpS} s, docktor is ${late(ours.all)}. The rival that comes closest, \`${rival}\`, tuned for this traffic, is ${late(theirs.all)}, and turns round ${reversals[1]} times an hour where docktor does ${reversals[0]} times.`;
 }
 
 function resultTable(results: Results, startUpS: number): string {
@@ -145,7 +160,7 @@ function gridTable({ family, settings, even }: Grid, startUps: readonly number[]
   return `${family}: ${tried}.\n\n${rows}`;
 }
 
-function short(of: { overSlo: number; replicas: number } | undefined): string {
+function short(of: Means | undefined): string {
   return of === undefined ? "" : `${of.overSlo.toFixed(2)}; ${of.replicas.toFixed(1)}`;
 }
 

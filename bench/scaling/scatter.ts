@@ -61,7 +61,7 @@ function part({ heading, lines, gate }: Panel, left: number): string[] {
     text(from, TOP - 12, heading),
     text((from + to) / 2, TOP + HEIGHT + 36, "replicas on average", "middle"),
   ];
-  const drawn = lines.flatMap(({ points }, i) => {
+  const drawn = lines.map(({ points }, i) => {
     const seen = points.filter(
       ({ overSlo, replicas }) => inside(overSlo, LATE) && inside(replicas, REPLICAS),
     );
@@ -82,7 +82,8 @@ function part({ heading, lines, gate }: Panel, left: number): string[] {
       }),
     ];
   });
-  return [...rules, ...drawn];
+  // The first comes last, and so on top.
+  return [...rules, ...drawn.toReversed().flat()];
 }
 
 /** Those for which no other has both fewer replicas and less that is late. */

@@ -80,6 +80,31 @@ describe("the Kubernetes driver (no cluster: an HTTP server like it)", () => {
     expect(cluster.replicas).toBe(4);
   });
 
+  test("counts those that are wanted and have no pod yet, and takes them back first", async () => {
+    const { cluster, driver } = await running(1, "StatefulSet");
+    cluster.room = 2;
+    await driver.grow(3, signal);
+    const states = async (): Promise<string> =>
+      (await driver.current(signal)).map(({ state }) => state).join(" ");
+    await eventually("as many as there is room for run", async () => {
+      return (await states()) === "running running starting starting";
+    });
+    const toCome = (await driver.current(signal)).at(-1);
+    expect(toCome?.name).toBe("consumer (pod 2 to come)");
+    await driver.remove(toCome as Replica, 5_000, signal);
+    expect(await states()).toBe("running running starting");
+    expect(cluster.replicas).toBe(3);
+  });
+
+  test("does not leave a pod marked when the scale cannot be changed", async () => {
+    const { cluster, driver, replicas } = await running(2);
+    cluster.conflicts = Number.POSITIVE_INFINITY;
+    await expect(driver.remove(replicas[0] as Replica, 5_000, signal)).rejects.toEqual(
+      unavailable(/kubectl get hpa/),
+    );
+    expect(Object.values(cluster.costs)).toEqual([undefined, undefined]);
+  });
+
   test("gives up when somebody else changes the scale all the time", async () => {
     const { cluster, driver } = await running(1);
     cluster.conflicts = Number.POSITIVE_INFINITY;

@@ -32,11 +32,12 @@ export async function describeOnEngine(
   define: (engine: TestEngine) => void,
 ): Promise<void> {
   const docker = new Dockerode();
-  const missing = await whyMissing(docker);
-  if (missing !== undefined) {
-    describeMissing(title, missing);
+  const found = await find(docker);
+  if ("missing" in found) {
+    describeMissing(title, found.missing);
     return;
   }
+  const { socket } = found;
   const run = randomBytes(4).toString("hex");
   let image = "";
   describe(`${title} (Docker engine ${(await docker.version()).Version})`, () => {
@@ -58,7 +59,7 @@ export async function describeOnEngine(
 
     define({
       docker,
-      socket: socketOf(docker) ?? "",
+      socket,
       run,
       node: NODE,
       get image() {
@@ -68,19 +69,17 @@ export async function describeOnEngine(
   });
 }
 
-async function whyMissing(docker: Dockerode): Promise<string | undefined> {
+async function find(docker: Dockerode): Promise<{ socket: string } | { missing: string }> {
+  const { modem } = docker as { modem: { getSocketPath(): Promise<string> | undefined } };
+  const socket = await modem.getSocketPath();
   // They share folders, loopback and programs with their containers.
-  if (process.platform !== "linux" || socketOf(docker) === undefined) {
-    return "the engine is to be this machine's own, on Linux, at a socket";
+  if (process.platform !== "linux" || socket === undefined) {
+    return { missing: "the Docker engine is to be this machine's own, on Linux, at a socket" };
   }
   try {
     await docker.ping();
-    return undefined;
+    return { socket };
   } catch (error) {
-    return `no Docker engine answers: ${(error as Error).message}`;
+    return { missing: `no Docker engine answers: ${(error as Error).message}` };
   }
-}
-
-function socketOf({ modem }: Dockerode): string | undefined {
-  return (modem as { socketPath?: string }).socketPath;
 }

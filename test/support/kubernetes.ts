@@ -39,6 +39,8 @@ export class FakeCluster {
   readonly told: Record<Event, number> = { started: 0, asked: 0, finished: 0 };
   /** The next so many writes of the scale come too late, after someone else's. */
   conflicts = 0;
+  /** How many pods the cluster has room for: the others that are wanted are not made yet. */
+  room: number = Infinity;
   /** Whether there is a metrics server. */
   measures = true;
   /** What is answered instead: a status and a message. */
@@ -161,7 +163,7 @@ export class FakeCluster {
   /** Has as many pods as there are to be. */
   #control(): void {
     const present = this.#pods.filter(({ ending }) => !ending);
-    for (let i = present.length; i < this.#replicas; i++) this.#add();
+    for (let i = present.length; i < Math.min(this.room, this.#replicas); i++) this.#add();
     const order = present.toSorted(this.#kind === "Deployment" ? cheapestFirst : lastFirst);
     for (const pod of order.slice(0, Math.max(0, present.length - this.#replicas))) this.#end(pod);
   }

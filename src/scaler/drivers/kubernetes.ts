@@ -28,6 +28,9 @@ interface Scale {
 const DELETION_COST = "controller.kubernetes.io/pod-deletion-cost";
 const LOWEST_COST = "-2147483648";
 
+/** How the id of a replica begins that has no pod yet. */
+const TO_COME = "to-come-";
+
 /** How often a change is tried that others get in the way of; each time it is counted from what they have made of it. */
 const TRIES = 10;
 /** How often is looked whether a pod is gone. */
@@ -59,7 +62,11 @@ export class KubernetesDriver implements Driver {
   async current(signal: AbortSignal): Promise<readonly Replica[]> {
     const scale = await this.#scale(signal);
     const [pods, cpu] = await Promise.all([this.#pods(scale, signal), this.#cpu(scale, signal)]);
-    return pods.map((pod) => ({ ...replicaOf(pod), cpuPercent: cpu.get(pod.metadata.name) }));
+    const present = pods.filter((pod) => !isEnding(pod)).length;
+    return [
+      ...pods.map((pod) => ({ ...replicaOf(pod), cpuPercent: cpu.get(pod.metadata.name) })),
+      ...this.#toCome(desiredOf(scale) - present),
+    ];
   }
 
   async grow(count: number, signal: AbortSignal): Promise<void> {
@@ -86,16 +93,48 @@ export class KubernetesDriver implements Driver {
     const { signal } = new AbortController();
     try {
       const scale = await this.#scale(signal);
-      const pod = (await this.#pods(scale, signal)).find((each) => each.metadata.uid === victim.id);
-      if (pod === undefined) return;
+      const pods = await this.#pods(scale, signal);
+      const pod = pods.find((each) => each.metadata.uid === victim.id);
+      if (pod === undefined) {
+        const present = pods.filter((each) => !isEnding(each)).length;
+        const isToCome = victim.id.startsWith(TO_COME) && desiredOf(scale) > present;
+        if (isToCome) await this.#change(-1, signal);
+        return;
+      }
       let left = desiredOf(scale);
       if (!isEnding(pod)) {
-        if (this.capabilities.choosesVictim) await this.#price(pod, LOWEST_COST, signal);
-        left = await this.#change(-1, signal);
+        left = await this.#giveUp(pod, signal);
       }
       await this.#untilGone(pod, left, graceMs, signal);
     } finally {
       this.#removing.delete(victim.id);
+    }
+  }
+
+  /**
+   * Those that are wanted and have no pod yet, as when a StatefulSet makes one after the other, or a quota is used up: who
+   * did not see them would ask for them again and again.
+   */
+  #toCome(count: number): Replica[] {
+    return Array.from({ length: Math.max(0, count) }, (_, i) => ({
+      id: `${TO_COME}${i}`,
+      name: `${this.#name} (pod ${i + 1} to come)`,
+      memberId: undefined,
+      state: "starting",
+      cpuPercent: undefined,
+    }));
+  }
+
+  /** One replica less; of a Deployment, this pod. Returns how many are left. */
+  async #giveUp(pod: Pod, signal: AbortSignal): Promise<number> {
+    if (!this.capabilities.choosesVictim) return await this.#change(-1, signal);
+    await this.#price(pod, LOWEST_COST, signal);
+    try {
+      return await this.#change(-1, signal);
+    } catch (error) {
+      // The next time another one may be meant.
+      await this.#price(pod, null, signal).catch(() => undefined);
+      throw error;
     }
   }
 

@@ -39,7 +39,7 @@ export class NatsQueue implements QueueReader {
   }
 
   async validate(what: "stream" | "consumer"): Promise<string> {
-    const { stream, consumer } = this.#config;
+    const { stream } = this.#config;
     if (what === "stream") {
       const { state, config } = await readStream(this.link.manager, stream);
       return `${config.subjects.join(", ")}; ${state.messages} messages`;

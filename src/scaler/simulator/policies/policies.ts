@@ -20,12 +20,12 @@ export type PolicyName =
 /** All of them. */
 export const POLICIES: Readonly<Record<PolicyName, MakePolicy>> = {
   docktor: docktor(),
-  keda: keda(4, { scaleDownPct: 10 }),
+  keda: keda(4, { windowS: 180, scaleDownPct: 10 }),
   "keda-10": keda(10),
   // As AWS advises: as many messages as a replica handles within the SLO.
   "keda-aws": keda(400),
-  "hpa-cpu": hpaCpu(35),
-  flink: flink(0.4, 0.1),
+  "hpa-cpu": hpaCpu(35, { windowS: 180 }),
+  flink: flink(0.45, 0.1),
   "docktor-go": seedRules(),
   fixed: fixed(),
 };
