@@ -88,7 +88,7 @@ function run({ workload, policy, seed, startUp, json }: Flags): void {
 }
 
 /** What came of simulations with one seed and start-up, for people. */
-export function simulationLines(all: readonly Simulated[]): string[] {
+function simulationLines(all: readonly Simulated[]): string[] {
   const [first] = all;
   if (first === undefined) return [];
   const { perReplica, partitions, minReplicas, maxReplicas, sloMs } = SIMULATED_SERVICE;

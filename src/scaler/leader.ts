@@ -14,7 +14,7 @@ import type { Link } from "../nats/connection.ts";
 const BUCKET = "docktor_scalers";
 
 /** How long a leader that is gone keeps its place, in milliseconds: a bucket has one for all of them. */
-export const LEADER_TTL_MS = 10_000;
+const LEADER_TTL_MS = 10_000;
 
 /** How long to wait, as a share of the TTL, before the place is asked for again. */
 const RETRY = 0.1;

@@ -100,20 +100,18 @@ export function driverSuite(title: string, rules: DriverRules, openRig: () => Dr
       if (rules.choosesVictim) expect(left).not.toContain(victim.id);
     });
 
-    test.runIf(rules.choosesVictim)(
-      "removes one only, when it is told so three times",
-      async () => {
-        const { driver, replicas } = await grown(openRig(), 2);
-        const victim = replicas[0] as Replica;
-        await Promise.all([
-          driver.remove(victim, GRACE_MS, signal),
-          driver.remove(victim, GRACE_MS, signal),
-        ]);
-        await driver.remove(victim, GRACE_MS, signal);
-        const others = replicas.filter(({ id }) => id !== victim.id);
-        expect(ids(await driver.current(signal))).toEqual(ids(others));
-      },
-    );
+    const testIf = rules.choosesVictim ? test : () => {};
+    testIf("removes one only, when it is told so three times", async () => {
+      const { driver, replicas } = await grown(openRig(), 2);
+      const victim = replicas[0] as Replica;
+      await Promise.all([
+        driver.remove(victim, GRACE_MS, signal),
+        driver.remove(victim, GRACE_MS, signal),
+      ]);
+      await driver.remove(victim, GRACE_MS, signal);
+      const others = replicas.filter(({ id }) => id !== victim.id);
+      expect(ids(await driver.current(signal))).toEqual(ids(others));
+    });
 
     test("says which one is on its way out", async () => {
       const { driver, replicas } = await grown(openRig(), 2, "deaf");

@@ -36,7 +36,7 @@ export interface ContainerSource {
 }
 
 /** What runs in a container. */
-export interface ContainerConfig {
+interface ContainerConfig {
   /** As the user named it. */
   readonly Image: string;
   readonly Hostname?: string;
@@ -66,7 +66,7 @@ export interface Mount {
 }
 
 /** A port of the host. */
-export interface PortBinding {
+interface PortBinding {
   readonly HostPort?: string;
 }
 
