@@ -2,6 +2,9 @@ import { RetentionPolicy } from "@nats-io/jetstream";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { DeadLetterQueue } from "../../src/consumer/dead-letters/dead-letter-queue.ts";
+import type { QueueConfig } from "../../src/scaler/config/config.ts";
+import { Leader, leaderKey, openLeaders } from "../../src/scaler/leader.ts";
+import { NatsQueue } from "../../src/scaler/signals/nats.ts";
 import { describeGroup } from "../../src/partition/group-status.ts";
 import {
   closeAfterTest,
@@ -23,6 +26,13 @@ function documented(): string {
   const block = /```\n(authorization \{[^`]*)```/.exec(guide)?.[1];
   if (block === undefined) throw new Error("docs/operating.md shows no authorization");
   return block;
+}
+
+const NEVER = new AbortController().signal;
+
+function queueConfig(url: string): QueueConfig {
+  const queue = { kind: "nats", url, jetstream: true, metrics: [] };
+  return { ...queue, stream: STREAM, consumer: GROUP, subject: SUBJECT };
 }
 
 describeOnEachServer("with the permissions that the guide names", ({ start }) => {
@@ -75,6 +85,27 @@ describeOnEachServer("with the permissions that the guide names", ({ start }) =>
     expect(new Set(consumer.errors.map((error) => error.code))).toEqual(
       new Set(["HANDLER_FAILED"]),
     );
+  });
+
+  test("a scaler leads, reads the group, and has a member leave", async () => {
+    const { url } = await start({ extraConfig: documented() });
+    const as = (user: string): string => url.replace("//", `//${user}:change-me@`);
+    await publish(as("admin"), []);
+    const consumer = member(as("consumer"), { memberId: "a" });
+    await consumer.run({ eachMessage: () => {} });
+    const queue = new NatsQueue(queueConfig(as("scaler")));
+    await queue.connect();
+    closeAfterTest(() => queue.close());
+    const store = await openLeaders(queue.link, 1);
+    const leader = new Leader(queue.link, store, leaderKey(STREAM, GROUP));
+    closeAfterTest(() => leader.end());
+    expect(await leader.tryToTake(NEVER)).toBe(true);
+    await publish(as("producer"), numbered(10));
+    const { members = [] } = await queue.read();
+    expect(members.map(({ id, state }) => `${id} ${state}`)).toEqual(["a active"]);
+    for (const each of members) await queue.drain(each, NEVER);
+    expect(await consumer.closed()).toBeUndefined();
+    expect((await queue.read()).backlog).toBeLessThanOrEqual(10);
   });
 
   test("a consumer that may not write dead letters is told so as it starts", async () => {

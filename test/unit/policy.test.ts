@@ -41,6 +41,8 @@ const RULES: Rules = {
   scaleDownBy: 2,
 };
 
+const CPU_IS_HIGH = [{ metric: "cpu.avg_pct", op: ">", value: 80 }] as const;
+
 type Given = Partial<Readings> & { rate?: number };
 
 function readings({ rate = 0, ...rest }: Given = {}): Readings {
@@ -447,6 +449,18 @@ describe("the rails", () => {
     });
   });
 
+  test("change nothing at all while all of it is paused", () => {
+    const service = new Service({ paused: "all", windowMs: 0 }, 4);
+    expect(service.after(0, readings({ rate: 800 }))).toMatchObject({
+      target: 4,
+      rails: ["max", "paused"],
+    });
+    expect(service.after(60_000, readings({ rate: 1 }))).toMatchObject({
+      target: 4,
+      rails: ["paused"],
+    });
+  });
+
   test("let a service whose shrinking is paused grow", () => {
     const service = new Service({ paused: "in" }, 1);
     expect(service.during(10_000, readings({ rate: 160 })).target).toBe(10);
@@ -460,6 +474,11 @@ describe("the rails", () => {
     service.ready = 3;
     expect(service.after(5_000, readings({ rate: 160 }))).toMatchObject({ rails: ["cooldown"] });
     expect(service.after(15_000, readings({ rate: 160 })).action).toBe("up");
+  });
+
+  test("do not keep a service below its minimum, whatever was done in this hour", () => {
+    const service = new Service({ actionsPerHour: 0, minReplicas: 3 }, 1);
+    expect(service.after(0, readings({ rate: 1 }))).toMatchObject({ target: 3, rails: ["min"] });
   });
 
   test("end the actions of an hour", () => {
@@ -538,6 +557,21 @@ describe("down to zero", () => {
     expect(service.during(15_000, nothing).target).toBe(0);
   });
 
+  test("a message wakes it although the processor time of none cannot be read", () => {
+    const policy = { kind: "rules", rules: { ...RULES, scaleUpWhen: CPU_IS_HIGH } } as const;
+    const service = new Service({ policy, minReplicas: 0 }, 0);
+    const waiting = readings({ backlog: 1, metrics: { "queue.backlog": 1, "queue.rate_in": 0 } });
+    expect(service.after(0, waiting)).toMatchObject({ action: "up", target: 1 });
+    service.ready = 1;
+    expect(service.after(5_000, waiting)).toMatchObject({ action: "hold", rails: ["unread"] });
+  });
+
+  test("goes also who has never been told a rate", () => {
+    const service = new Service({ minReplicas: 0, idleMs: 60_000, windowMs: 0 }, 2);
+    const idle = readings({ perReplica: undefined });
+    expect(service.during(120_000, idle).target).toBe(0);
+  });
+
   test("a single message wakes it, and by as many as it needed before", () => {
     const service = new Service(settings, 1);
     service.during(300_000, readings({ rate: 10 }));
@@ -589,6 +623,11 @@ describe("defects of docktor-Go", () => {
     expect(step(300, 175)).toBe(0);
     expect(step(50, 175)).toBe(0);
     expect(step(50, 100)).toBe(-2);
+  });
+
+  test("a condition for more that holds is followed, whatever else cannot be read", () => {
+    const decision = new Service(settings, 8).after(0, ruled({ "queue.backlog": 900 }));
+    expect(decision).toMatchObject({ action: "up", reason: "queue.backlog > 500" });
   });
 
   test("a metric that is missing is no zero: nothing shrinks by it, and it is named", () => {

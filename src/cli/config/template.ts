@@ -24,13 +24,14 @@ services:
     # What it works on: a docktor group, or any consumer of a JetStream stream.
     queue:
       kind: nats
+      # NATS_URL in the environment goes before this.
       url: nats://127.0.0.1:4222
       stream: EVENTS
       consumer: WORKERS
       subject: events
 
-    # Where its replicas run, here as processes beside the scaler. Without a command it is docktor consume,
-    # which takes messages and does nothing with them.
+    # Where its replicas run, here as processes beside the scaler, each with a MEMBER_ID to join the group by.
+    # Without a command it is docktor consume, which takes messages and does nothing with them.
     target:
       driver: process
       command: [node, consumer.js]
@@ -53,7 +54,9 @@ services:
 
     # rules: thresholds of your own, instead of policy: rate and the four keys below it. It grows when any
     # condition of scale_up_when holds, and shrinks when all of scale_down_when do. Metrics:
-    # queue.backlog, queue.lag, queue.rate_in, queue.rate_out (messages per second), cpu.avg_pct.
+    # queue.backlog (stored and not handled; LAG of docktor status), queue.lag (of a plain consumer those that
+    # were not given to anyone yet, of a group the same as the backlog), queue.rate_in and queue.rate_out
+    # (messages per second), cpu.avg_pct (of one core).
     # policy: rules
     # scale_up_by: 2
     # scale_down_by: 1
