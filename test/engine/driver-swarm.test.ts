@@ -31,7 +31,10 @@ await describeOnEngine("the Swarm driver", (engine) => {
   }, 60_000);
 
   afterAll(async () => {
-    if (leave) await docker.swarmLeave({ _query: { force: true }, _body: {} });
+    if (!leave) return;
+    await docker.swarmLeave({ _query: { force: true }, _body: {} });
+    // It stays when a swarm goes.
+    await docker.getNetwork("docker_gwbridge").remove();
   }, 60_000);
 
   /** Deploys a service with one replica; it is gone after the test. */

@@ -70,8 +70,8 @@ export async function describeOnEngine(
 }
 
 async function find(docker: Dockerode): Promise<{ socket: string } | { missing: string }> {
-  const { modem } = docker as { modem: { getSocketPath(): Promise<string> | undefined } };
-  const socket = await modem.getSocketPath();
+  const modem: unknown = docker.modem;
+  const socket = await (modem as { getSocketPath(): Promise<string> | undefined }).getSocketPath();
   // They share folders, loopback and programs with their containers.
   if (process.platform !== "linux" || socket === undefined) {
     return { missing: "the Docker engine is to be this machine's own, on Linux, at a socket" };

@@ -10,7 +10,7 @@ import { MAIN } from "./processes.ts";
 /** One member handles one message after the other: some 90 a second. */
 const PROCESS_TIME_MS = 10;
 /** How often it is decided. */
-export const CHECK_MS = 1_000;
+const CHECK_MS = 1_000;
 
 /** A line of the log of decisions. */
 export interface Decision {
@@ -96,6 +96,12 @@ export class ScaledService {
     return new Docktor(["scale-watch", `--config=${this.#file}`, ...flags], {
       env: { XDG_STATE_HOME: this.folder, NATS_URL: this.#url },
     });
+  }
+
+  /** What was decided at each look, by a scaler with `--json`. */
+  get looks(): Decision[] {
+    const lines = this.scaler.stdout.split("\n").slice(0, -1);
+    return lines.map((line) => JSON.parse(line) as Decision);
   }
 
   get decisions(): Decision[] {

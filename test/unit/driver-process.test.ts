@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { CpuMeter } from "../../src/scaler/drivers/cpu-meter.ts";
 import { endedWith, lastWords } from "../../src/scaler/drivers/last-words.ts";
 import { msOf, ticksOf } from "../../src/scaler/drivers/process-cpu.ts";
-import { nextPause } from "../../src/scaler/drivers/process-replica.ts";
+import { nextPause } from "../../src/scaler/drivers/restart-pause.ts";
 
 describe("processor time", () => {
   test.each(["node", "a (b) c", "tmux: server)"])("is read past the name %j", (name) => {

@@ -4,8 +4,8 @@
  */
 import { systemClock } from "../../clock.ts";
 import { DocktorError } from "../../errors.ts";
-import { CpuMeter } from "./cpu-meter.ts";
 import { cloneOf, fixedPorts, LABEL, memberIdOf, numberOf } from "./docker-clone.ts";
+import { DockerCpu } from "./docker-cpu.ts";
 import { Engine, isAway, isRefusal } from "./docker-engine.ts";
 import { type ProjectSource, projectName } from "./docker-project.ts";
 import { Template } from "./docker-template.ts";
@@ -40,7 +40,7 @@ export class DockerDriver implements Driver {
   readonly #project: string;
   readonly #service: string;
   readonly #template: Template;
-  readonly #cpu = new CpuMeter();
+  readonly #cpu: DockerCpu;
   readonly #memberIds = new Map<string, string | undefined>();
   readonly #starting = new Set<string>();
   readonly #stopping = new Map<string, Promise<void>>();
@@ -52,6 +52,7 @@ export class DockerDriver implements Driver {
     this.#project = project;
     this.#service = service;
     this.#template = new Template(project, service);
+    this.#cpu = new DockerCpu(engine);
   }
 
   /** @throws DocktorError INVALID_OPTION, TARGET_UNAVAILABLE when it is not clear which project is meant */
@@ -66,11 +67,8 @@ export class DockerDriver implements Driver {
     for (const id of this.#memberIds.keys()) if (!ids.has(id)) this.#memberIds.delete(id);
     const replicas = await Promise.all(listed.map((each) => this.#replicaOf(each, signal)));
     const present = replicas.filter((replica) => replica !== undefined);
-    const readings = present.map(async ({ id, state }) => {
-      const reading = state === "running" ? await this.#engine.cpu(id, signal) : undefined;
-      return [id, reading] as const;
-    });
-    const shares = this.#cpu.look(new Map(await Promise.all(readings)));
+    const running = present.filter(({ state }) => state === "running").map(({ id }) => id);
+    const shares = this.#cpu.look(new Map(running.map((id) => [id, id])), signal);
     return present.map((replica) => ({ ...replica, cpuPercent: shares.get(replica.id) }));
   }
 

@@ -5,17 +5,7 @@ import { messageOf } from "../../errors.ts";
 import { endedWith } from "./last-words.ts";
 import { Life } from "./process-life.ts";
 import type { ReplicaLog } from "./process-log.ts";
-
-const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 60_000;
-/** What has run for so long was well: the next pause is the first one again. */
-const WELL_MS = 60_000;
-
-/** How long to wait before the next start, after a life of `livedMs` that came after a pause of `pauseMs`. Pure. */
-export function nextPause(pauseMs: number | undefined, livedMs: number): number {
-  if (pauseMs === undefined || livedMs >= WELL_MS) return FIRST_PAUSE_MS;
-  return Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
-}
+import { nextPause } from "./restart-pause.ts";
 
 /** What is run. */
 export interface ProcessReplicaOptions {

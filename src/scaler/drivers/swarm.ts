@@ -1,7 +1,7 @@
 /** Replicas as tasks of a Swarm service, which Swarm places, starts again, and chooses from when there are too many. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { DocktorError } from "../../errors.ts";
-import { CpuMeter } from "./cpu-meter.ts";
+import { DockerCpu } from "./docker-cpu.ts";
 import { Engine } from "./docker-engine.ts";
 import type { SwarmService, SwarmTask } from "./docker-types.ts";
 import { type Capabilities, type Driver, GRACE_MS, type Replica } from "./driver.ts";
@@ -29,11 +29,12 @@ export class SwarmDriver implements Driver {
   readonly capabilities: Capabilities = { choosesVictim: false };
   readonly #engine: Engine;
   readonly #service: string;
-  readonly #cpu = new CpuMeter();
+  readonly #cpu: DockerCpu;
 
   private constructor(engine: Engine, service: string) {
     this.#engine = engine;
     this.#service = service;
+    this.#cpu = new DockerCpu(engine);
   }
 
   /** Asks nothing of the engine yet. */
@@ -45,14 +46,11 @@ export class SwarmDriver implements Driver {
     const service = await this.#inspect(signal);
     const tasks = await this.#engine.tasks(service.ID, signal);
     const replicas = replicasOf(service.Spec.Name, tasks, desiredOf(service));
-    const readings = tasks
-      .filter(({ Status }) => Status.State === "running")
-      .map(async ({ ID, Status }) => {
-        const container = Status.ContainerStatus?.ContainerID;
-        const reading = container && (await this.#engine.cpu(container, signal));
-        return [ID, reading || undefined] as const;
-      });
-    const shares = this.#cpu.look(new Map(await Promise.all(readings)));
+    const running = tasks.flatMap(({ ID, Status: { State, ContainerStatus } }) => {
+      const container = ContainerStatus?.ContainerID;
+      return State === "running" && container ? [[ID, container] as const] : [];
+    });
+    const shares = this.#cpu.look(new Map(running), signal);
     return replicas.map((replica) => ({ ...replica, cpuPercent: shares.get(replica.id) }));
   }
 
