@@ -139,6 +139,24 @@ await describeOnEngine("the Docker driver", (engine) => {
     });
   });
 
+  test("starts one again that has crashed and rested, before it makes another", async () => {
+    const project = new Project(engine);
+    await project.up("consumer", 1);
+    const crashed = await project.up("consumer", 2, { behaviour: "crashing", restart: "no" });
+    const driver = await project.driver();
+    await eventually("it rests", async () => {
+      const [, second] = await driver.current(signal);
+      return second?.state === "failed";
+    });
+    await eventually("it has rested", async () => (await driver.current(signal)).length === 1);
+    await driver.grow(1, signal);
+    expect(await project.containers()).toHaveLength(2);
+    await eventually("it has crashed again", async () => {
+      const [, second] = await driver.current(signal);
+      return second?.id === crashed && second.state === "failed";
+    });
+  });
+
   test("leaves nothing behind when a container cannot be started, and tells why", async () => {
     const project = new Project(engine);
     const first = await project.up("consumer", 1, { command: ["/no/such/program"], start: false });

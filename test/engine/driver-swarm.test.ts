@@ -22,6 +22,7 @@ let services = 0;
 await describeOnEngine("the Swarm driver", (engine) => {
   const { docker } = engine;
   let leave = false;
+  const journals: string[] = [];
 
   beforeAll(async () => {
     const { Swarm } = (await docker.info()) as { Swarm: { LocalNodeState: string } };
@@ -31,6 +32,17 @@ await describeOnEngine("the Swarm driver", (engine) => {
   }, 60_000);
 
   afterAll(async () => {
+    // Swarm takes its time, for which no test needs to wait.
+    await eventually(
+      "all containers are gone",
+      async () => {
+        const label = ["com.docker.swarm.service.name"];
+        const all = await docker.listContainers({ all: true, filters: { label } });
+        return all.every(({ Names }) => !Names[0]?.includes(engine.run));
+      },
+      30_000,
+    );
+    for (const journal of journals) rmSync(journal, { recursive: true, force: true });
     if (!leave) return;
     await docker.swarmLeave({ _query: { force: true }, _body: {} });
     // It stays when a swarm goes.
@@ -61,14 +73,8 @@ await describeOnEngine("the Swarm driver", (engine) => {
         Networks: [{ Target: "host" }],
       },
     });
-    closeAfterTest(async () => {
-      await service.remove();
-      await eventually("its containers are gone", async () => {
-        const filters = { label: [`com.docker.swarm.service.name=${name}`] };
-        return (await docker.listContainers({ all: true, filters })).length === 0;
-      });
-      rmSync(journal, { recursive: true, force: true });
-    });
+    closeAfterTest(() => service.remove());
+    journals.push(journal);
     return { name, journal };
   }
 
@@ -94,7 +100,8 @@ await describeOnEngine("the Swarm driver", (engine) => {
         neighbour ??= await SwarmDriver.open({ service: (await deploy("polite")).name });
         const beside = neighbour;
         await eventually("it runs", async () => {
-          return (await beside.current(signal)).every(({ state }) => state === "running");
+          const [replica] = await beside.current(signal);
+          return replica?.state === "running";
         });
         return (await beside.current(signal)).map(({ id }) => id);
       },

@@ -15,9 +15,9 @@ import { type Look, Stack } from "../support/stack.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
-/** What waits when the scaler begins; and the producer's rounds: 20 s at 100 messages a second, 10 s at 500. */
+/** What waits when the scaler begins; and the producer's rounds: 10 s at 100 messages a second, 10 s at 500. */
 const BACKLOG = 4_000;
-const STEADY = 20 * 100;
+const STEADY = 10 * 100;
 const BURST = 10 * 500;
 
 await describeOnEngine("the stack of examples/nats-multi", (engine) => {
@@ -56,13 +56,13 @@ await describeOnEngine("the stack of examples/nats-multi", (engine) => {
         variables: {
           NATS_IMAGE: images.nats,
           DOCKTOR_IMAGE: images.docktor,
-          BURST_INTERVAL: "30",
+          BURST_INTERVAL: "20",
         },
         service: {
           check_interval: "2s",
           metrics_window: "4s",
           catch_up: "10s",
-          scale_down_window: "10s",
+          scale_down_window: "6s",
           cooldown: { down: "1s" },
           actions_per_hour: 1_000,
         },

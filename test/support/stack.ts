@@ -13,9 +13,7 @@ import type { TestEngine } from "./engine.ts";
 import { nextProject, removeProject } from "./project.ts";
 
 /** The example itself. */
-export const EXAMPLE: string = fileURLToPath(
-  new URL("../../examples/nats-multi/", import.meta.url),
-);
+const EXAMPLE = fileURLToPath(new URL("../../examples/nats-multi/", import.meta.url));
 const COMPOSE_FILE = "docker-compose.yaml";
 const CONFIG_FILE = "docktor.yaml";
 const STREAM = "EVENTS";
@@ -35,7 +33,7 @@ export interface Look {
   readonly observations: Readonly<Record<string, number>>;
 }
 
-/** What a test makes of the example, by Compose's variables and by keys of the service in docktor.yaml. */
+/** What a test makes of the example: by Compose's variables and by keys of the service in docktor.yaml. */
 export interface StackOptions {
   readonly variables: Readonly<Record<string, string>>;
   readonly service: Readonly<Record<string, unknown>>;

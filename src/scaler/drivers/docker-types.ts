@@ -20,6 +20,9 @@ export interface InspectedContainer extends ContainerSource {
     readonly OOMKilled: boolean;
     /** Why it could not be started. */
     readonly Error: string;
+    /** When its newest life began and ended, in ISO 8601. */
+    readonly StartedAt: string;
+    readonly FinishedAt: string;
   };
 }
 

@@ -6,6 +6,7 @@ import { systemClock } from "../../clock.ts";
 import { DocktorError } from "../../errors.ts";
 import { cloneOf, fixedPorts, LABEL, memberIdOf, numberOf } from "./docker-clone.ts";
 import { DockerCpu } from "./docker-cpu.ts";
+import { Crashes } from "./docker-crashes.ts";
 import { Engine, isAway, isRefusal } from "./docker-engine.ts";
 import { type ProjectSource, projectName } from "./docker-project.ts";
 import { Template } from "./docker-template.ts";
@@ -41,6 +42,7 @@ export class DockerDriver implements Driver {
   readonly #service: string;
   readonly #template: Template;
   readonly #cpu: DockerCpu;
+  readonly #crashes = new Crashes(systemClock);
   readonly #memberIds = new Map<string, string | undefined>();
   readonly #starting = new Set<string>();
   readonly #stopping = new Map<string, Promise<void>>();
@@ -65,6 +67,7 @@ export class DockerDriver implements Driver {
     const listed = await this.#list(signal);
     const ids = new Set(listed.map(({ Id }) => Id));
     for (const id of this.#memberIds.keys()) if (!ids.has(id)) this.#memberIds.delete(id);
+    this.#crashes.keepOnly(ids);
     const replicas = await Promise.all(listed.map((each) => this.#replicaOf(each, signal)));
     const present = replicas.filter((replica) => replica !== undefined);
     const running = present.filter(({ state }) => state === "running").map(({ id }) => id);
@@ -102,6 +105,8 @@ export class DockerDriver implements Driver {
   async close(): Promise<void> {
     // The containers are Compose's and stay; a connection closes by itself.
     this.#closing.abort(new DocktorError("CLOSED", "the Docker driver is closed"));
+    // An engine whose request breaks off kills the container at once, whatever its grace.
+    await Promise.allSettled(this.#stopping.values());
   }
 
   /** The service's containers by their numbers. */
@@ -132,8 +137,13 @@ export class DockerDriver implements Driver {
     if (this.#stopping.has(Id) || State === "removing") return { ...told, state: "stopping" };
     if (State === "created") return { ...told, state: "starting" };
     if (!ended || found === undefined) return { ...told, state: "running" };
-    if (State === "exited" && wasStopped(found)) return undefined;
+    if (State === "exited" && this.#mayStart(found)) return undefined;
     return { ...told, state: "failed", why: await this.#whyOf(found, signal) };
+  }
+
+  /** Whether it is one to be started, and no replica at the moment: stopped by somebody, or crashed and rested. */
+  #mayStart(found: InspectedContainer): boolean {
+    return wasStopped(found) || !this.#crashes.rests(found.Id, found.State);
   }
 
   async #whyOf({ Id, State }: InspectedContainer, signal: AbortSignal): Promise<string> {
@@ -175,7 +185,7 @@ export class DockerDriver implements Driver {
     );
   }
 
-  /** Those that were stopped and have the same settings and image: they are started again before new ones are made. */
+  /** Those that were stopped or have crashed, with the same settings and image: they start again before new ones are made. */
   async #idle(
     listed: readonly ListedContainer[],
     source: ContainerSource,
@@ -188,7 +198,7 @@ export class DockerDriver implements Driver {
       .map(({ Id }) => this.#engine.inspect(Id, signal));
     return (await Promise.all(ids))
       .filter((found) => found !== undefined)
-      .filter((found) => found.Image === source.Image && wasStopped(found))
+      .filter((found) => found.Image === source.Image && this.#mayStart(found))
       .map(({ Id }) => Id);
   }
 
