@@ -16,7 +16,7 @@ export interface HpaBehavior {
 }
 
 /** As it comes. */
-export const HPA_DEFAULTS: HpaBehavior = { windowS: 300, scaleDownPct: 100 };
+const HPA_DEFAULTS: HpaBehavior = { windowS: 300, scaleDownPct: 100 };
 
 /** What a metric recommends; undefined where there is no metric. */
 type Recommend = (situation: Situation, current: number) => number | undefined;
