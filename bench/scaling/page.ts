@@ -46,7 +46,7 @@ export function page(results: Results): string {
       ["Policy", "Settings"],
       Object.entries(policies).map(([name, [first]]) => [`\`${name}\``, first?.settings ?? ""]),
     ),
-    "- `keda` at its best counts so few messages that they are no backlog but those being handled: as many replicas as messages are under way. That rests on how long a message is under way: see the first two lines of the other services.\n- `keda-10` has KEDA's default lag, `keda-aws` what AWS advises for queues: the SLO divided by the time for a message. A service that keeps up has no such backlog, so it shrinks until there is one, grows, and begins anew.\n- `hpa-cpu` and `flink` know nothing of a hot partition or a slow replica. Set so that these keep up, they have replicas idle for most of the time.\n- `docktor-go` has the rules of docktor's predecessor, those of its example for NATS.",
+    "- `keda` at its best counts so few messages that they are no backlog but those being handled: as many replicas as messages are under way. That rests on how long a message is under way: see what other times to an ack do to it, above.\n- `keda-10` has KEDA's default lag, `keda-aws` what AWS advises for queues: the SLO divided by the time for a message. A service that keeps up has no such backlog, so it shrinks until there is one, grows, and begins anew.\n- `hpa-cpu` and `flink` know nothing of a hot partition or a slow replica. Set so that these keep up, they have replicas idle for most of the time.\n- `docktor-go` has the rules of docktor's predecessor, those of its example for NATS.",
     `<details>\n<summary>All settings that were tried, on the ${tuningSeeds} seeds for tuning</summary>`,
     `Too late, in per cent; replicas. In bold what was taken, for all workloads and for those without ${uneven.join(" and ")} (*even*).`,
     ...grids.map((grid) => gridTable(grid, startUps)),
@@ -70,11 +70,25 @@ function inShort(results: Results, startUpS: number): string {
   const [, ours] = all.find(([name]) => name === "docktor") ?? [];
   if (ours === undefined) return "";
   const rivals = all.filter(([name]) => name !== "docktor");
-  const within = rivals.filter(([, { all: { overSlo } }]) => overSlo.mean <= (GATE[startUpS] ?? 0));
+  const within = rivals.filter(
+    ([
+      ,
+      {
+        all: { overSlo },
+      },
+    ]) => overSlo.mean <= (GATE[startUpS] ?? 0),
+  );
   const cheapest = within
     .toSorted(([, a], [, b]) => a.all.replicas.mean - b.all.replicas.mean)
     .slice(0, 1);
-  const better = rivals.filter(([, { all: { overSlo } }]) => overSlo.mean < ours.all.overSlo.mean);
+  const better = rivals.filter(
+    ([
+      ,
+      {
+        all: { overSlo },
+      },
+    ]) => overSlo.mean < ours.all.overSlo.mean,
+  );
   const figures = ({ all: { overSlo, replicas, reversals } }: Outcome): string =>
     `${overSlo.mean.toFixed(2)} % too late, ${replicas.mean.toFixed(1)} replicas, ${reversals.mean.toFixed(1)} reversals an hour`;
   const list = (some: readonly [string, Outcome][]): string =>

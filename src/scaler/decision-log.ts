@@ -23,6 +23,9 @@ const FILE_BYTES = 10_000_000;
 /** Whoever rotates takes no longer than this; what it has left behind then is of one that crashed. */
 const ROTATION_MS = 10_000;
 
+/** For as long as this a line may be half-written, in milliseconds. */
+const WRITE_MS = 20;
+
 /** One decision, as it is logged. The first keys are those of docktor's first logs. */
 export interface DecisionEntry {
   /** When, in ISO 8601. */
@@ -158,9 +161,9 @@ export class DecisionLog {
 function appendLine(path: string, line: string): number {
   const file = openSync(path, "a+");
   try {
-    const { size } = fstatSync(file);
     // What a crash or a full disk has cut short stays a line of its own.
-    const bytes = Buffer.from(`${isCutShort(file, size) ? "\n" : ""}${line}\n`);
+    const bytes = Buffer.from(`${isCutShort(file) ? "\n" : ""}${line}\n`);
+    const { size } = fstatSync(file);
     if (writeSync(file, bytes) < bytes.length) throw new Error("the disk is full");
     return size + bytes.length;
   } finally {
@@ -168,7 +171,15 @@ function appendLine(path: string, line: string): number {
   }
 }
 
-function isCutShort(file: number, size: number): boolean {
+function isCutShort(file: number): boolean {
+  if (!endsWithinLine(file)) return false;
+  // Another process may be in the middle of a write, which takes no such time.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WRITE_MS);
+  return endsWithinLine(file);
+}
+
+function endsWithinLine(file: number): boolean {
+  const { size } = fstatSync(file);
   if (size === 0) return false;
   const last = Buffer.alloc(1);
   return readSync(file, last, 0, 1, size - 1) === 1 && last.toString() !== "\n";

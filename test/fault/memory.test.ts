@@ -48,7 +48,7 @@ describeOnEachServer("a member of 1,024 partitions whose handlers hang", ({ star
     expect(delivered).toBeLessThan(MESSAGES / 2);
     expect(peak - atRest).toBeLessThan(BOUND_MB + BESIDE_MB);
     await producer.close();
-  });
+  }, 90_000);
 });
 
 describeOnEachServer(

@@ -130,5 +130,6 @@ test("a log that three processes write has every line of each, whichever of them
     expect(new Set(numbers.map(({ current_replicas: n }) => n)).size).toBe(300);
     expect(numbers).toHaveLength(300);
   }
-  expect(files.length).toBeGreaterThan(3);
+  // It was rotated at all.
+  expect(files.length).toBeGreaterThan(1);
 });

@@ -108,5 +108,5 @@ function which(program: string): string {
 }
 
 function run(program: string, ...args: string[]): string {
-  return execFileSync(program, args, { encoding: "utf8" }).trim();
+  return execFileSync(program, args, { encoding: "utf8", stdio: "pipe" }).trim();
 }

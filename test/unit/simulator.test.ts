@@ -164,5 +164,7 @@ describe("docktor's policy, over all workloads", () => {
       expect(ours.replicas).toBeLessThanOrEqual(keda.replicas);
       expect(ours.reversals).toBeLessThanOrEqual(keda.reversals);
     },
+    // 54 simulations, some seconds on a free core.
+    120_000,
   );
 });
