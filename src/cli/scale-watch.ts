@@ -120,7 +120,10 @@ function tellOf(scaler: Scaler, log: Logger): () => boolean {
   });
   scaler.on("standby", ({ service }) => log.info(`${service}: another scaler leads; standing by`));
   scaler.on("leading", ({ service }) => log.info(`${service}: leading`));
-  scaler.on("reloaded", () => log.info("the configuration was read again, and is in force"));
+  scaler.on("reloaded", ({ ended }) => {
+    const gone = ended.length === 0 ? "" : `; no longer in it, and not scaled: ${ended.join(", ")}`;
+    log.info(`the configuration was read again, and is in force${gone}`);
+  });
   return () => failed;
 }
 

@@ -11,6 +11,8 @@ import { ServiceRunner } from "./service-runner.ts";
 
 /** How often the file is looked at, in milliseconds. */
 const LOOK_MS = 1_000;
+/** How long to wait before settings that could not be used are tried again, in milliseconds. */
+const RETRY_MS = 2_000;
 
 /** The events of a scaler: name → arguments of its listeners. */
 export interface ScalerEvents {
@@ -20,8 +22,8 @@ export interface ScalerEvents {
   standby: [{ service: string }];
   /** This one leads from now on. */
   leading: [{ service: string }];
-  /** The file has changed, and is in force. */
-  reloaded: [];
+  /** The file has changed, and is in force; these services are not in it any more, and processes of theirs end. */
+  reloaded: [{ ended: readonly string[] }];
   /** Something went wrong with a service, or with the file (`service` undefined), and is tried again. */
   error: [{ service: string | undefined; error: DocktorError }];
 }
@@ -40,6 +42,8 @@ export interface ScalerOptions {
 interface Running {
   readonly runner: ServiceRunner;
   readonly stop: AbortController;
+  /** Ends the attempt to have another runner follow. */
+  replacing: AbortController;
   ended: Promise<void>;
 }
 
@@ -87,8 +91,8 @@ export class Scaler extends EventEmitter<ScalerEvents> {
     if (stamp === this.#seen) return;
     this.#seen = stamp;
     try {
-      this.#follow(loadConfig(config.file, { servers }), signal);
-      this.emit("reloaded");
+      const ended = this.#follow(loadConfig(config.file, { servers }), signal);
+      this.emit("reloaded", { ended });
     } catch (error) {
       const message = `${messageOf(error)}\nnothing is scaled until it is mended`;
       const { code } = toDocktorError(error);
@@ -99,24 +103,65 @@ export class Scaler extends EventEmitter<ScalerEvents> {
     }
   }
 
-  /** Starts what is new, ends what is gone, and goes on with the rest. */
-  #follow({ services }: ScalerConfig, signal: AbortSignal): void {
+  /** Starts what is new, ends what is gone, and goes on with the rest. Returns the names of what is gone. */
+  #follow({ services }: ScalerConfig, signal: AbortSignal): string[] {
     const wanted = new Map(services.map((service) => [service.name, this.#settingsOf(service)]));
-    for (const [name, { stop, runner }] of this.#running) {
+    const gone: string[] = [];
+    for (const [name, { stop, runner, replacing }] of this.#running) {
+      replacing.abort();
       const service = wanted.get(name);
       // One that is being stopped is not brought back: another one follows it.
-      if (service !== undefined && !stop.signal.aborted && runner.update(service)) {
-        wanted.delete(name);
-      } else stop.abort();
+      if (stop.signal.aborted) continue;
+      if (service === undefined) {
+        gone.push(name);
+        stop.abort();
+      } else if (runner.update(service)) wanted.delete(name);
     }
-    for (const [name, service] of wanted) this.#start(name, service, signal);
+    for (const [name, service] of wanted) {
+      const running = this.#running.get(name);
+      if (running === undefined || running.stop.signal.aborted) this.#start(name, service, signal);
+      else void this.#replace(running, service, signal);
+    }
+    return gone;
   }
 
-  #start(name: string, service: ServiceConfig, signal: AbortSignal): void {
+  /**
+   * Has another runner follow, for another target or queue: once those are known to be there. Until then the old one holds, as
+   * a mistyped address is no reason to stop anything.
+   */
+  async #replace(running: Running, service: ServiceConfig, signal: AbortSignal): Promise<void> {
+    const { name } = service;
+    running.replacing = new AbortController();
+    const until = anyOf(signal, running.stop.signal, running.replacing.signal);
+    const next = this.#runnerOf(service);
+    running.runner.hold("its new settings are looked at");
+    do {
+      try {
+        await next.prepare(until);
+        if (until.aborted) break;
+        running.stop.abort();
+        return this.#start(name, service, signal, next);
+      } catch (error) {
+        if (until.aborted) break;
+        const { code, message } = toDocktorError(error);
+        const held = `its new settings cannot be used yet, and nothing is changed: ${message}`;
+        running.runner.hold(held);
+        this.#tell(name, new DocktorError(code, held, { cause: error }));
+      }
+    } while (await slept(systemClock, RETRY_MS, until));
+    await next.close();
+  }
+
+  #start(
+    name: string,
+    service: ServiceConfig,
+    signal: AbortSignal,
+    runner: ServiceRunner = this.#runnerOf(service),
+  ): void {
     const before = this.#running.get(name)?.ended;
     const stop = new AbortController();
-    const runner = this.#runnerOf(service);
-    const running: Running = { stop, runner, ended: Promise.resolve() };
+    const replacing = new AbortController();
+    const running: Running = { stop, runner, replacing, ended: Promise.resolve() };
     running.ended = (async () => {
       await before;
       await runner.run(anyOf(signal, stop.signal));

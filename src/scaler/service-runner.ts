@@ -63,6 +63,12 @@ export class ServiceRunner {
     if (this.#loop !== undefined) this.#loop.heldBecause = because;
   }
 
+  /** Makes sure that all it needs is there. @throws DocktorError of what is not there */
+  async prepare(signal: AbortSignal): Promise<void> {
+    await this.#open(signal);
+    await this.#queue?.validate("stream");
+  }
+
   /** Scales it until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { onError } = this.#options;
@@ -115,7 +121,7 @@ export class ServiceRunner {
     const { onStandby, onLeading } = this.#options;
     const leader = await this.#findLeader();
     await leader?.take(signal, onStandby);
-    onLeading();
+    if (!this.#config.dryRun) onLeading();
   }
 
   /** Only who has a place in NATS can tell whether there is another; and who does nothing needs none. */

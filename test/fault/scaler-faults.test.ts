@@ -137,6 +137,29 @@ describeOnSystemsServer("a scaled service", ({ start }) => {
     );
   }, 120_000);
 
+  test("keeps its replicas while its new server does not answer, and goes by the mended address", async () => {
+    const { url } = await start();
+    await loaded(url, 100);
+    const service = new ScaledService(url, {}, temporaryFolder(), [`--servers=${url}`]);
+    await service.scaler.says("leading", 30_000);
+    const file = { queue: { stream: "NONE", consumer: "WORKERS", subject: "events" } };
+    await eventually("it is there", () => service.pids().length === 1, 30_000);
+    const before = service.pids();
+    service.configure(file);
+    await service.scaler.says(
+      "its new settings cannot be used yet, and nothing is changed",
+      15_000,
+    );
+    await eventually(
+      "it holds",
+      () => service.decisions.at(-1)?.reason.includes("stream NONE") === true,
+    );
+    expect(service.pids()).toEqual(before);
+    service.configure({ min_replicas: 2 });
+    await eventually("it goes by the new minimum", () => service.pids().length === 2, 30_000);
+    expect(service.pids()).toEqual(expect.arrayContaining(before));
+  }, 120_000);
+
   test("is watched by a dry run that starts and stops nothing, and stands by for nobody", async () => {
     const { url } = await start();
     await loaded(url);

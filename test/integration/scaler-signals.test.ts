@@ -50,7 +50,7 @@ describeOnEachServer("the scaler reads", ({ start }) => {
     });
     expect(sample.parts.map(({ backlog }) => backlog).reduce((a, b) => a + b)).toBe(40);
     expect(await queue.validate("consumer")).toBe(
-      "a docktor group, 4 partitions, nobody in it, backlog 40",
+      "no group yet, its first member makes it; 4 partitions, backlog 40",
     );
     expect(await queue.validate("stream")).toMatch(/; 40 messages$/);
   });

@@ -127,10 +127,11 @@ function withWork(partitions: readonly PartitionReadings[]): number {
   return Math.max(1, partitions.filter((each) => each.backlog > 0 || each.rateIn > 0).length);
 }
 
-function inTerms(demand: Demand, { backlog }: Readings): string {
+function inTerms(demand: Demand, readings: Readings): string {
+  const { backlog } = readings;
   const { rateIn, perReplica, steady, catchUp, hotPartition, slowest } = demand;
   const parts = [
-    `${round(rateIn)} msg/s in and a backlog of ${round(backlog)} need ${round(steady)} + ${round(catchUp)} replicas of ${round(perReplica)} msg/s`,
+    `${inflow(rateIn, readings.rateIn.short)} and a backlog of ${round(backlog)} need ${round(steady)} + ${round(catchUp)} replicas of ${round(perReplica)} msg/s`,
   ];
   if (slowest !== undefined) {
     parts.push(`the slowest handles ${round(slowest)}, and has as many partitions as the others`);
@@ -141,6 +142,12 @@ function inTerms(demand: Demand, { backlog }: Readings): string {
     );
   }
   return parts.join("; ");
+}
+
+/** What is expected to come in, and what has come in lately if that is something else. */
+function inflow(expected: number, lately: number): string {
+  const [first, second] = [round(expected), round(lately)];
+  return first === second ? `${first} msg/s in` : `${first} msg/s expected (${second} lately)`;
 }
 
 function round(value: number): number {

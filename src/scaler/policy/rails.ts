@@ -51,7 +51,12 @@ export function railed(
 
 /** A reason with what has limited it. */
 export function withRails(because: string, rails: readonly Rail[]): string {
-  return [because, ...rails.map((rail) => WORDS[rail])].join("; ");
+  const [first, ...others] = rails;
+  const words = others.map((rail) => WORDS[rail]);
+  if (first === undefined) return because;
+  // The minimum is the cause, and not what the policy would have.
+  const both = first === "min" ? [WORDS.min, because] : [because, WORDS[first]];
+  return [...both, ...words].join("; ");
 }
 
 function againstActing(

@@ -42,7 +42,10 @@ export function readingsFrom(
   const { at, backlog, lag, partitioned, parts } = newest;
   const long = flowsSince(samples, at - LONG_WINDOWS * shortMs);
   if (long.every(({ ms }) => ms === 0)) {
-    return { unread: "all counters have begun anew: rates need another reading", isEarly: true };
+    return {
+      unread: "all partitions have another owner than before: rates need another reading",
+      isEarly: true,
+    };
   }
   const recent = flowsSince(samples, at - shortMs);
   // A partition that has just changed hands goes on as it went before.

@@ -46,8 +46,10 @@ export class NatsQueue implements QueueReader {
     }
     const { partitioned, members, parts, backlog } = await this.read();
     if (!partitioned) return `a pull consumer, backlog ${backlog}`;
+    const all = `${parts.length} partitions, backlog ${backlog}`;
+    if (this.#group === undefined) return `no group yet, its first member makes it; ${all}`;
     const size = members?.length === 0 ? "nobody in it" : `${members?.length} in it`;
-    return `a docktor group, ${parts.length} partitions, ${size}, backlog ${backlog}`;
+    return `a docktor group, ${size}, ${all}`;
   }
 
   async read(): Promise<QueueSample> {
