@@ -11,6 +11,13 @@ import { ABSENT, type Entry, type SessionStore } from "./store.ts";
 
 const REQUEST_TIMEOUT_MS = 2_000;
 
+/**
+ * How many values of a key are kept that expires. One would do. But nats-server 2.9 goes on counting those that expired while
+ * it was down; when it has to keep to a limit of one, it then removes the newest, and its compare-and-set refuses the owner of a
+ * key and lets in another. Of values that expire there are no more than renewals in a TTL, so that this limit is never met.
+ */
+const HISTORY_OF_EXPIRING = 32;
+
 /** What the bucket of a new group looks like. */
 export interface BucketOptions {
   /** Fewer where the server's compare-and-set does not hold with replicas. */
@@ -30,7 +37,7 @@ export async function openBucket(
   try {
     const client = clientFor(link, options.requestTimeoutMs);
     const kv = await new Kvm(client).create(bucket, {
-      history: 1,
+      history: options.ttlMs === undefined ? 1 : HISTORY_OF_EXPIRING,
       replicas: atomicReplicas(link.connection, options.replicas),
       // Ownership may not be judged by a lagging replica: read from the leader.
       allow_direct: false,
