@@ -30,12 +30,14 @@ services:
       consumer: WORKERS
       subject: events
 
-    # Where its replicas run, here as processes beside the scaler, each with a MEMBER_ID to join the group by.
-    # Without a command it is docktor consume, which takes messages and does nothing with them.
+    # Where its replicas run, here as processes beside the scaler. They find NATS_URL, STREAM_NAME, SUBJECT_PREFIX,
+    # GROUP and a MEMBER_ID in their environment. Without a command it is docktor consume, which takes messages and
+    # does nothing with them.
     target:
       driver: process
       command: [node, consumer.js]
       # env: { LOG_LEVEL: info }
+      # What they print. By default it is in docktor's state folder, ~/.local/state/docktor/logs/<service>.
       # log_folder: logs
     # target: { driver: docker, compose_file: docker-compose.yaml, service: consumer }
     # target: { driver: swarm, service: stack_consumer }

@@ -29,9 +29,9 @@ export interface ServiceConfig extends PolicySettings {
 export type TargetConfig =
   | {
       readonly driver: "process";
-      /** The program and its arguments. Default `docktor consume`, which `env` then tells of the queue. */
+      /** The program and its arguments. Default `docktor consume`. */
       readonly command: readonly string[];
-      /** What its environment has beside the scaler's own. */
+      /** What its environment has beside the scaler's own: of the queue, and what the user has added. */
       readonly env: Readonly<Record<string, string>>;
       /** Where what replicas print is kept. Default: the driver's choice. */
       readonly logFolder?: string | undefined;

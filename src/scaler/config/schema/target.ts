@@ -84,9 +84,8 @@ function complete(keys: z.output<typeof KEYS>, surroundings: Surroundings): Targ
     case "process": {
       const { driver, command, env, log_folder: logs } = keys;
       const logFolder = logs === undefined ? undefined : resolve(folder, logs);
-      if (command !== undefined) return { driver, command, env, logFolder };
       const environment = { ...environmentOf(surroundings.queue), ...env };
-      return { driver, command: CONSUME, env: environment, logFolder };
+      return { driver, command: command ?? CONSUME, env: environment, logFolder };
     }
     case "docker": {
       const { driver, compose_file: own, project, service = name, socket } = keys;
@@ -105,7 +104,7 @@ function complete(keys: z.output<typeof KEYS>, surroundings: Surroundings): Targ
   }
 }
 
-/** What `docktor consume` is told by; an address may hold a password, which a command line would show. */
+/** What `docktor consume` reads, and a program of the user's own may; an address may hold a password, which a command line would show. */
 function environmentOf(queue: QueueConfig | undefined): Record<string, string> {
   if (queue === undefined) return {};
   const { url, stream, consumer, subject } = queue;
