@@ -39,6 +39,7 @@ test("docktor-Go's defect: cpu.avg_pct is read of real processes, and its rules 
       .map((line) => JSON.parse(line) as Logged)
       .find((entry) => entry.decision === "scale_up" && entry.current_replicas === 1);
   await scaler.says("scale up 1→2", 20_000);
+  await eventually("it is logged", () => grown() !== undefined);
   expect(grown()).toMatchObject({ decision: "scale_up", target_replicas: 2 });
   expect(grown()?.reason).toContain("cpu.avg_pct > 5");
   expect(grown()?.observations["cpu.avg_pct"]).toBeGreaterThan(5);
