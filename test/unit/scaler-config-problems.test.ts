@@ -223,6 +223,21 @@ describe("what is wrong is told with its line, its column and its key", () => {
       'services[0].target.driver: "podman" is not possible: use process, docker, swarm or kubernetes',
     ],
     [
+      "a variable with a name that no process can have",
+      `services: [{ name: a, ${QUEUE}, target: { driver: process, env: { "A=B": c } } }]`,
+      'services[0].target.env.A=B: "A=B" cannot name a variable: leave out "="',
+    ],
+    [
+      "a variable without a name",
+      `services: [{ name: a, ${QUEUE}, target: { driver: process, env: { "": c } } }]`,
+      'services[0].target.env.: "" cannot name a variable: write a name',
+    ],
+    [
+      "a variable with the one name that JavaScript keeps for itself",
+      `services: [{ name: a, ${QUEUE}, target: { driver: process, env: { __proto__: c } } }]`,
+      'services[0].target.env.__proto__: "__proto__" cannot name a variable: JavaScript keeps this name for itself',
+    ],
+    [
       "no driver",
       `services: [{ name: a, ${QUEUE}, target: { service: b } }]`,
       "services[0].target.driver: is missing: use process, docker, swarm or kubernetes",

@@ -360,7 +360,11 @@ const anyRules = fc.record({
   }),
 });
 
-const anyName = fc.stringMatching(/^[A-Za-z0-9_-]{1,12}$/);
+/** Any name; often one that YAML or JavaScript may take for something else. */
+const anyName = fc.oneof(
+  fc.constantFrom("null", "true", "1e5", "0x1f", "-", "---", "constructor", "toString"),
+  fc.stringMatching(/^[A-Za-z0-9_-]{1,12}$/).filter((name) => name !== "__proto__"),
+);
 const anyMs = fc.integer({ min: 0, max: 86_400_000 });
 
 const anyService: fc.Arbitrary<ServiceConfig> = fc

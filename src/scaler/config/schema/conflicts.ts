@@ -199,6 +199,11 @@ function isNatsAddress(text: string): boolean {
 /** What `docktor consume` can be told, which runs where no other command is set. */
 function targetConflicts(look: Look, isCompose: boolean): void {
   const driver = look.has("target") ? look.get("target.driver") : isCompose ? "docker" : "process";
+  for (const name of Object.keys(look.get("target.env") ?? {})) {
+    const problem = problemOfVariable(name);
+    if (problem === undefined) continue;
+    look.at(["target", "env", name], `"${name}" cannot name a variable: ${problem}`, "key");
+  }
   if (driver !== "process" || look.has("target.command")) return;
   if (!look.has("queue")) {
     const key = look.has("target") ? "target.command" : "target";
@@ -221,4 +226,11 @@ function targetConflicts(look: Look, isCompose: boolean): void {
       look.at(`queue.${key}`, `${own}: ${messageOf(error)}`);
     }
   }
+}
+
+function problemOfVariable(name: string): string | undefined {
+  if (name === "") return "write a name";
+  if (/[=\0]/.test(name)) return 'leave out "="';
+  // zod leaves it out without a word.
+  return name === "__proto__" ? "JavaScript keeps this name for itself" : undefined;
 }
