@@ -27,8 +27,12 @@ if docker version >/dev/null 2>&1; then exec "$@"; fi
 log="$(mktemp)"
 dockerd >"$log" 2>&1 &
 engine=$!
+last_words() {
+  say "$1; its last words were"
+  grep -m 1 -A 40 -E '^(panic|fatal error):' "$log" >&2 || tail -20 "$log" >&2
+}
 end() {
-  kill "$engine" 2>/dev/null && wait "$engine" || true
+  if kill "$engine" 2>/dev/null; then wait "$engine" || true; else last_words "dockerd has ended by itself"; fi
   rm -f "$log"
 }
 trap end EXIT
@@ -37,9 +41,8 @@ for _ in $(seq 150); do
     "$@"
     exit
   fi
-  if ! kill -0 "$engine" 2>/dev/null; then break; fi
+  if ! kill -0 "$engine" 2>/dev/null; then exit 1; fi
   sleep 0.2
 done
-say "dockerd does not answer; its last words were"
-tail -20 "$log" >&2
+last_words "dockerd does not answer"
 exit 1
