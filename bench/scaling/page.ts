@@ -70,25 +70,11 @@ function inShort(results: Results, startUpS: number): string {
   const [, ours] = all.find(([name]) => name === "docktor") ?? [];
   if (ours === undefined) return "";
   const rivals = all.filter(([name]) => name !== "docktor");
-  const within = rivals.filter(
-    ([
-      ,
-      {
-        all: { overSlo },
-      },
-    ]) => overSlo.mean <= (GATE[startUpS] ?? 0),
-  );
+  const within = rivals.filter(([, rival]) => rival.all.overSlo.mean <= (GATE[startUpS] ?? 0));
   const cheapest = within
     .toSorted(([, a], [, b]) => a.all.replicas.mean - b.all.replicas.mean)
     .slice(0, 1);
-  const better = rivals.filter(
-    ([
-      ,
-      {
-        all: { overSlo },
-      },
-    ]) => overSlo.mean < ours.all.overSlo.mean,
-  );
+  const better = rivals.filter(([, rival]) => rival.all.overSlo.mean < ours.all.overSlo.mean);
   const figures = ({ all: { overSlo, replicas, reversals } }: Outcome): string =>
     `${overSlo.mean.toFixed(2)} % too late, ${replicas.mean.toFixed(1)} replicas, ${reversals.mean.toFixed(1)} reversals an hour`;
   const list = (some: readonly [string, Outcome][]): string =>

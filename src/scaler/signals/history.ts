@@ -126,8 +126,9 @@ function worksOf(samples: readonly QueueSample[]): Work[] {
     for (const { id, incarnation, work } of members) {
       const life = `${id} ${incarnation}`;
       if (work === undefined) continue;
-      if (!first.has(life)) first.set(life, { ...work, at });
-      last.set(life, { ...work, at });
+      const told = { ...work, at };
+      if (!first.has(life)) first.set(life, told);
+      last.set(life, told);
     }
   }
   return [...last].map(([life, work]) => {

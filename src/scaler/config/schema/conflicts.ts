@@ -30,6 +30,7 @@ export function conflictsIn(raw: unknown, queueKinds: readonly string[]): Findin
     ruleConflicts(look);
     fallbackConflicts(look);
     queueConflicts(look, queueKinds);
+    variableConflicts(look);
     targetConflicts(look, isCompose);
     return look.findings;
   });
@@ -196,14 +197,25 @@ function isNatsAddress(text: string): boolean {
   return ["nats:", "tls:"].includes(protocol) && hostname !== "";
 }
 
-/** What `docktor consume` can be told, which runs where no other command is set. */
-function targetConflicts(look: Look, isCompose: boolean): void {
-  const driver = look.has("target") ? look.get("target.driver") : isCompose ? "docker" : "process";
+function variableConflicts(look: Look): void {
   for (const name of Object.keys(look.get("target.env") ?? {})) {
     const problem = problemOfVariable(name);
     if (problem === undefined) continue;
     look.at(["target", "env", name], `"${name}" cannot name a variable: ${problem}`, "key");
   }
+}
+
+function problemOfVariable(name: string): string | undefined {
+  if (name === "") return "write a name";
+  if (name.includes("=")) return 'leave out "="';
+  if (name.includes("\0")) return "leave out the null character";
+  // zod leaves it out without a word.
+  return name === "__proto__" ? "JavaScript keeps this name for itself" : undefined;
+}
+
+/** What `docktor consume` can be told, which runs where no other command is set. */
+function targetConflicts(look: Look, isCompose: boolean): void {
+  const driver = look.has("target") ? look.get("target.driver") : isCompose ? "docker" : "process";
   if (driver !== "process" || look.has("target.command")) return;
   if (!look.has("queue")) {
     const key = look.has("target") ? "target.command" : "target";
@@ -226,11 +238,4 @@ function targetConflicts(look: Look, isCompose: boolean): void {
       look.at(`queue.${key}`, `${own}: ${messageOf(error)}`);
     }
   }
-}
-
-function problemOfVariable(name: string): string | undefined {
-  if (name === "") return "write a name";
-  if (/[=\0]/.test(name)) return 'leave out "="';
-  // zod leaves it out without a word.
-  return name === "__proto__" ? "JavaScript keeps this name for itself" : undefined;
 }
