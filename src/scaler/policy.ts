@@ -9,12 +9,6 @@ import { checked, LONG_WINDOWS, type Readings, sizeOf, type Unread } from "./pol
 import { railed, withRails } from "./policy/rails.ts";
 import { type Desired, desiredOf, desiredWithoutReadings } from "./policy/desired.ts";
 
-/**
- * The least share of their time for which replicas must have been busy for their rate to replace what is remembered.
- * Of one that hardly has anything to do, being a member is most of the work, and it seems to be slow.
- */
-const LEAST_BUSY = 0.2;
-
 /** Decides, and tells what to remember. */
 export function decide(
   settings: PolicySettings,
@@ -42,20 +36,14 @@ function taught(
 ): Memory {
   const longMs = LONG_WINDOWS * metricsWindowMs;
   const nothingToDo = readings.backlog === 0 && readings.rateIn.short === 0;
-  const perReplica = rateOfOne(readings, memory);
+  // A rate of 0 is that of replicas that were stuck, or had nothing to do.
+  const perReplica = readings.perReplica || memory.perReplica;
   return {
     ...memory,
     perReplica,
     idleSince: nothingToDo ? (memory.idleSince ?? situation.now) : undefined,
     growth: judged(memory.growth, { ...situation, readings }, perReplica, longMs),
   };
-}
-
-/** What one replica handles while it is busy: what was measured, or what is remembered where that says little. */
-function rateOfOne({ perReplica, busy = 1 }: Readings, memory: Memory): number | undefined {
-  // A rate of 0 is that of replicas that were stuck, or had nothing to do.
-  if (perReplica === undefined || perReplica === 0) return memory.perReplica;
-  return busy < LEAST_BUSY ? (memory.perReplica ?? perReplica) : perReplica;
 }
 
 function unread(

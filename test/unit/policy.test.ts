@@ -328,28 +328,6 @@ describe("by rates", () => {
     expect(service.after(5_000, readings({ rate: 100, perReplica: undefined })).target).toBe(7);
   });
 
-  test("the last rate that was told holds while replicas are hardly busy: being a member is most of what they do", () => {
-    const service = new Service({ idleMs: 0, minReplicas: 1, windowMs: 0 }, 1);
-    service.after(5_000, readings({ rate: 16, perReplica: 20, busy: 0.8 }));
-    service.after(5_000, readings({ rate: 0.5, perReplica: 5, busy: 0.1 }));
-    expect(
-      service.after(5_000, readings({ rate: 100, perReplica: 5, busy: 0.1 })).demand,
-    ).toMatchObject({
-      perReplica: 20,
-    });
-    expect(
-      service.after(5_000, readings({ rate: 100, perReplica: 10, busy: 1 })).demand,
-    ).toMatchObject({
-      perReplica: 10,
-    });
-  });
-
-  test("who has been told none yet takes that of a replica that is hardly busy", () => {
-    const service = new Service({}, 1);
-    const seen = readings({ rate: 1, perReplica: 5, busy: 0.1 });
-    expect(service.after(5_000, seen).demand).toMatchObject({ perReplica: 5 });
-  });
-
   test("who has never been told a rate starts one, and waits for its word", () => {
     const service = new Service({ minReplicas: 0 }, 0);
     const seen = readings({ rate: 500, perReplica: undefined });

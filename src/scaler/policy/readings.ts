@@ -13,9 +13,7 @@ export interface Readings {
   readonly rateOut: number;
   /** Messages per second that one replica handles while it is busy; undefined while none has told. */
   readonly perReplica: number | undefined;
-  /** The share of their time for which replicas were busy when that was measured; undefined where it is not known. */
-  readonly busy?: number | undefined;
-  /** What the slowest replica handles while it is busy, of those that were busy for long enough to tell; undefined where none was. */
+  /** The same of the slowest replica, of those that were busy for long enough to tell; undefined where none was. */
   readonly slowest?: number | undefined;
   /** Of a queue that is divided: each partition, by its number. */
   readonly partitions: readonly PartitionReadings[] | undefined;
@@ -58,7 +56,7 @@ export function sizeOf({ ready, starting, failing }: Replicas): number {
 /** Readings that can be reckoned with; of others, which one is no number. A metric of rules is looked at by its rule. */
 export function checked(readings: Readings | Unread): Readings | Unread {
   if ("unread" in readings) return readings;
-  const { backlog, rateIn, rateOut, perReplica = 0, busy = 0, slowest = 0 } = readings;
+  const { backlog, rateIn, rateOut, perReplica = 0, slowest = 0 } = readings;
   const { partitions } = readings;
   const numbers = {
     backlog,
@@ -66,7 +64,6 @@ export function checked(readings: Readings | Unread): Readings | Unread {
     "rate in over the long window": rateIn.long,
     "rate out": rateOut,
     "rate of a replica": perReplica,
-    "share of busy time": busy,
     "rate of the slowest replica": slowest,
   };
   for (const [name, value] of Object.entries(numbers)) {

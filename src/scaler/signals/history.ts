@@ -60,7 +60,7 @@ export function readingsFrom(
     backlog,
     rateIn,
     rateOut: total(long, departures),
-    ...rateWhileBusy(works),
+    perReplica: rateWhileBusy(works),
     slowest: slowestOf(works, shortMs),
     partitions: partitioned ? partitions : undefined,
     metrics: {
@@ -115,20 +115,18 @@ function perSecond(count: number, ms: number): number {
   return ms > 0 ? (count / ms) * 1_000 : 0;
 }
 
-/** What one life of a member has done over the looks that there are, and over which time. */
-type Work = NonNullable<MemberSample["work"]> & { readonly ms: number };
+/** What one life of a member has done over the looks that there are. */
+type Work = NonNullable<MemberSample["work"]>;
 
 function worksOf(samples: readonly QueueSample[]): Work[] {
-  type Told = NonNullable<MemberSample["work"]> & { readonly at: number };
-  const first = new Map<string, Told>();
-  const last = new Map<string, Told>();
-  for (const { at, members = [] } of samples) {
+  const first = new Map<string, Work>();
+  const last = new Map<string, Work>();
+  for (const { members = [] } of samples) {
     for (const { id, incarnation, work } of members) {
       const life = `${id} ${incarnation}`;
       if (work === undefined) continue;
-      const told = { ...work, at };
-      if (!first.has(life)) first.set(life, told);
-      last.set(life, told);
+      if (!first.has(life)) first.set(life, work);
+      last.set(life, work);
     }
   }
   return [...last].map(([life, work]) => {
@@ -136,7 +134,6 @@ function worksOf(samples: readonly QueueSample[]): Work[] {
     return {
       processed: Math.max(0, work.processed - before.processed),
       busyMs: Math.max(0, work.busyMs - before.busyMs),
-      ms: work.at - before.at,
     };
   });
 }
@@ -145,12 +142,10 @@ function worksOf(samples: readonly QueueSample[]): Work[] {
  * What one member handles in a second of being busy, over all of them: the true rate of DS2 (Kalavri et al., OSDI 2018).
  * Undefined while they have not been busy for long enough to tell.
  */
-function rateWhileBusy(works: readonly Work[]): Pick<Readings, "perReplica" | "busy"> {
+function rateWhileBusy(works: readonly Work[]): number | undefined {
   const processed = works.reduce((sum, work) => sum + work.processed, 0);
   const busyMs = works.reduce((sum, work) => sum + work.busyMs, 0);
-  if (busyMs < LEAST_BUSY_MS) return { perReplica: undefined };
-  const ms = works.reduce((sum, work) => sum + work.ms, 0);
-  return { perReplica: perSecond(processed, busyMs), busy: busyMs / ms };
+  return busyMs < LEAST_BUSY_MS ? undefined : perSecond(processed, busyMs);
 }
 
 /** The same of the slowest, of those that were busy for at least so long: of others a few messages would decide. */

@@ -91,7 +91,6 @@ export class Observer {
         busyS === 0
           ? undefined
           : (handled / busyS) * Math.max(0.5, 1 + error * this.#random.normal()),
-      busy: (latest.busyMs - long.busyMs) / Math.max(1, latest.readyMs - long.readyMs),
       slowest: this.#slowest(latest, long),
       partitions: latest.arrived.map((count, i) => ({
         rateIn: (count - (long.arrived[i] ?? 0)) / seconds(long),
